@@ -1,0 +1,152 @@
+"""The whole question path: question and history in, cited answer out. The API, the command line and eval all use this.
+
+question ─ retrieve ─ relevant enough? ─ assemble ─ generate ─ keep true citations ─ Answer
+                           └─ no: abstain, the model is not called
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from rag import prompt
+from rag.citations import CitationFilter
+from rag.context import Budget, assemble
+from rag.generation import ChatModel, Sampling
+from rag.index.interface import Where
+from rag.retrieval import Retriever
+from rag.schema import Answer, Context, Dropped, FinishReason, Message, Passage, Scope, SearchResult, Usage
+from rag.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, by whom, and how the answer is wanted. None takes the setting."""
+
+    text: str
+    scope: Scope
+    history: tuple[Message, ...] = ()
+    collection: str | None = None
+    top_k: int | None = None
+    where: Where | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The first event: what the model is given (nothing, where the service abstains)."""
+
+    passages: tuple[Passage, ...]
+    relevance: float | None
+    dropped: tuple[Dropped, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of the answer, markers already checked."""
+
+    text: str
+
+
+Event = Sources | Text | Answer
+
+
+class Librarian:
+    """Answers questions over one index with one chat model."""
+
+    def __init__(self, retriever: Retriever, model: ChatModel, settings: Settings) -> None:
+        self.retriever = retriever
+        self.model = model
+        self._settings = settings
+
+    async def answer(self, question: Question) -> Answer:
+        """The whole answer. Raises as `stream` does."""
+        async with aclosing(self.stream(question)) as events:
+            async for event in events:
+                if isinstance(event, Answer):
+                    return event
+        raise AssertionError("a stream ends with its answer")
+
+    async def stream(self, question: Question) -> AsyncGenerator[Event]:
+        """One Sources, then Text as it comes, then one Answer. Closing the iterator stops the model.
+
+        Raises BadInput, PromptTooLong, CollectionNotFound, FingerprintMismatch, IndexUnavailable before the first
+        event and ModelUnavailable at any time.
+        """
+        started = time.perf_counter()
+        found = await self.retriever.search(
+            question.text, question.scope, collection=question.collection, top_k=question.top_k, where=question.where
+        )
+        if found.relevance is None or found.relevance < self._settings.min_relevance:
+            yield Sources((), found.relevance, _rejected(found, self._settings.min_relevance))
+            yield Text(prompt.ABSTENTION)
+            yield self._abstained(question, found)
+            return
+        context = await self._assemble(question, found.passages)
+        assembled = time.perf_counter()
+        yield Sources(context.passages, found.relevance, context.dropped)
+
+        citations = CitationFilter(context.passages)
+        usage, reason, first_token = Usage(context.prompt_tokens), "stop", None
+        deltas = self.model.stream(context.messages, context.max_answer_tokens, question.sampling)
+        async with aclosing(deltas):
+            async for delta in deltas:
+                first_token = first_token or (time.perf_counter() if delta.text else None)
+                usage, reason = delta.usage or usage, delta.finish_reason or reason
+                if shown := citations.feed(delta.text):
+                    yield Text(shown)
+        if shown := citations.finish():
+            yield Text(shown)
+        ended = time.perf_counter()
+        yield Answer(
+            question=question.text,
+            text=citations.text,
+            sources=context.passages,
+            citations=tuple(citations.citations),
+            finish_reason=_finish(reason),
+            usage=usage,
+            dropped=context.dropped,
+            relevance=found.relevance,
+            timings_ms={
+                **found.timings_ms,
+                "retrieve": sum(found.timings_ms.values()),
+                "assemble": (assembled - started) * 1e3 - sum(found.timings_ms.values()),
+                "first_token": ((first_token or ended) - assembled) * 1e3,
+                "generate": (ended - assembled) * 1e3,
+                "total": (ended - started) * 1e3,
+            },
+        )
+
+    async def _assemble(self, question: Question, passages: Sequence[Passage]) -> Context:
+        facts = await self.model.facts()
+        budget = Budget(
+            window=facts.window,
+            answer=question.sampling.max_tokens or self._settings.max_answer_tokens,
+            passages=self._settings.max_context_tokens,
+        )
+        return await assemble(question.text, passages, question.history, facts.counter, budget)
+
+    def _abstained(self, question: Question, found: SearchResult) -> Answer:
+        return Answer(
+            question=question.text,
+            text=prompt.ABSTENTION,
+            sources=(),
+            citations=(),
+            finish_reason="abstained",
+            dropped=_rejected(found, self._settings.min_relevance),
+            relevance=found.relevance,
+            timings_ms=found.timings_ms,
+        )
+
+
+def _rejected(found: SearchResult, threshold: float) -> tuple[Dropped, ...]:
+    if found.relevance is None:
+        return (Dropped("everything", "the collection holds nothing that you may see"),)
+    why = f"not relevant enough: the best is {found.relevance:.2f}, the threshold {threshold:.2f}"
+    return tuple(Dropped(f"passage {each.path}", why) for each in found.passages)
+
+
+def _finish(reason: str) -> FinishReason:
+    return "length" if reason == "length" else "stop"

@@ -1,0 +1,141 @@
+"""Citations that a model cannot fake.
+
+An answer streams through `CitationFilter`. Markers of passages that were really supplied stay, in one form (`[2]`);
+every other numbered marker is taken out. Where a sentence ends without a marker and its words stand in a supplied
+passage, the service adds the marker itself and says so (origin "matched"): small models seldom cite.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rag.schema import Citation, Passage
+
+MATCH_COVERAGE = 0.7
+MATCH_WORDS = 4
+
+_MARKER = re.compile(r"\[\s*(?:passages?\s+)?(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\s*\]", re.IGNORECASE)
+_MARKER_START = re.compile(r"\[\s*(?:p|pa|pas|pass|passa|passag|passages?\s*)?[\d\s,;]{0,64}", re.IGNORECASE)
+_ENDS = ".!?…"
+_CLOSERS = "\"'”’)*_`"
+_SPECIAL = re.compile(r"[\[.!?…\n]")
+_WORD = re.compile(r"[^\W_]+")
+_STOP_WORDS = """
+a an and are as at be been but by can could did do does for from had has have how if in into is it its may might must
+no nor not of on or should so such than that the their them then there these they this those to was were what when
+where which who why will with would you your
+"""
+_STOP = frozenset(_STOP_WORDS.split())
+
+
+def content_words(text: str) -> frozenset[str]:
+    """The words that carry meaning, folded and cut to their first six letters (a crude stem, enough to compare)."""
+    words = (match.group().casefold() for match in _WORD.finditer(text))
+    return frozenset(word[:6] for word in words if word not in _STOP)
+
+
+class CitationFilter:
+    """Turns a model's raw stream into shown text; `text` and `citations` are right after `finish`.
+
+    `feed` returns what can be shown now. Only what may yet become a marker, or a sentence's end, is held back.
+    """
+
+    def __init__(self, passages: Sequence[Passage]) -> None:
+        self._passages = passages
+        self._words = [content_words(f"{each.title} {' '.join(each.heading_path)} {each.text}") for each in passages]
+        self._buffer = ""
+        self._sentence = ""
+        self._sentence_cited = False
+        self.text = ""
+        self.citations: list[Citation] = []
+
+    def feed(self, text: str) -> str:
+        """Take a piece of the raw stream and return the text to show, possibly empty."""
+        self._buffer += text
+        return self._drain(final=False)
+
+    def finish(self) -> str:
+        """The stream has ended: the rest of the text to show."""
+        shown = self._drain(final=True)
+        return shown + self._end_sentence()
+
+    def _drain(self, final: bool) -> str:
+        shown = ""
+        while self._buffer:
+            special = _SPECIAL.search(self._buffer)
+            if special is None:
+                shown += self._emit(len(self._buffer))
+                break
+            shown += self._emit(special.start())
+            step = self._special(final)
+            if step is None:
+                break
+            shown += step
+        return shown
+
+    def _special(self, final: bool) -> str | None:
+        """Deal with the special character at the buffer's start; None where more of the stream must come first."""
+        first = self._buffer[0]
+        if first == "[":
+            return self._bracket(final)
+        if first == "\n":
+            return self._end_sentence() + self._emit(1)
+        end = len(self._buffer) - len(self._buffer.lstrip(_ENDS))
+        end += len(self._buffer[end:]) - len(self._buffer[end:].lstrip(_CLOSERS))
+        rest = self._buffer[end:]
+        after = rest.lstrip(" ")
+        if not after and not final:
+            return None
+        if after.startswith("["):  # a marker behind the full stop belongs to the sentence before it
+            if not final and _MARKER_START.fullmatch(after):
+                return None
+            if _MARKER.match(after):
+                shown = self._emit(end + len(rest) - len(after))
+                return shown + (self._bracket(final) or "")
+        if rest[:1] in {" ", "\n", "\t", ""}:
+            return self._emit(end) + self._end_sentence()
+        return self._emit(end)  # "v1.31", "docs.html": no end
+
+    def _bracket(self, final: bool) -> str | None:
+        marker = _MARKER.match(self._buffer)
+        if marker is None:
+            if not final and _MARKER_START.fullmatch(self._buffer):
+                return None
+            return self._emit(1)
+        self._buffer = self._buffer[marker.end() :]
+        shown = ""
+        for number in dict.fromkeys(int(each) for each in re.findall(r"\d+", marker.group(1))):
+            if 1 <= number <= len(self._passages):
+                shown += self._mark(number, matched=False)
+        return shown
+
+    def _emit(self, length: int) -> str:
+        text, self._buffer = self._buffer[:length], self._buffer[length:]
+        self._sentence += text
+        self.text += text
+        return text
+
+    def _mark(self, number: int, matched: bool) -> str:
+        gap = " " if matched and self.text and not self.text[-1].isspace() else ""
+        marker = f"[{number}]"
+        start = len(self.text) + len(gap)
+        self.text += gap + marker
+        passage = self._passages[number - 1]
+        origin = "matched" if matched else "model"
+        self.citations.append(Citation(number, passage.id, start, start + len(marker), origin))  # type: ignore[arg-type]
+        self._sentence_cited = True
+        return gap + marker
+
+    def _end_sentence(self) -> str:
+        words = content_words(self._sentence)
+        cited, self._sentence, self._sentence_cited = self._sentence_cited, "", False
+        if cited or len(words) < MATCH_WORDS:
+            return ""
+        coverage = [len(words & each) / len(words) for each in self._words]
+        best = max(range(len(coverage)), key=lambda index: coverage[index], default=None)
+        if best is None or coverage[best] < MATCH_COVERAGE:
+            return ""
+        shown = self._mark(best + 1, matched=True)
+        self._sentence_cited = False
+        return shown

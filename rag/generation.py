@@ -1,0 +1,205 @@
+"""The chat model behind an OpenAI-compatible URL: what it is, what it says, and how it fails.
+
+langchain-openai's ChatOpenAI speaks to it. Which server stands behind the URL is nobody's business here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from rag.errors import BadInput, ModelUnavailable
+from rag.schema import Message, Usage
+from rag.settings import Settings
+from rag.tokens import ByteTokenCounter, LocalTokenCounter, ServerTokenCounter, TokenCounter
+
+if TYPE_CHECKING:
+    from langchain_openai import ChatOpenAI
+
+DEFAULT_WINDOW = 4096
+CONNECT_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What is served: its name, its window in tokens, and who counts tokens for it."""
+
+    name: str
+    window: int
+    counter: TokenCounter
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How an answer is sampled. None leaves it to the settings or the server; `extra` goes to the server as it is."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of the stream. The last one carries the finish reason, and usage where the server counts."""
+
+    text: str = ""
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+
+class ChatModel:
+    """One model behind one URL. Made without touching the network; `aclose` lets go of connections."""
+
+    def __init__(self, settings: Settings, tokenizer_folder: Path | None = None) -> None:
+        self.url = settings.llm_url or settings.engine_url
+        self._settings = settings
+        self._tokenizer = settings.llm_tokenizer or tokenizer_folder
+        self._key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else "none"
+        loopback = urlsplit(self.url).hostname in {"127.0.0.1", "localhost", "::1"}
+        self._http = httpx2.AsyncClient(
+            headers={"Authorization": f"Bearer {self._key}"},
+            timeout=httpx2.Timeout(settings.llm_timeout, connect=CONNECT_TIMEOUT),
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
+            trust_env=not loopback,  # a proxy has no business between two processes of one machine
+        )
+        self._facts: ModelFacts | None = None
+        self._facts_lock = asyncio.Lock()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def facts(self) -> ModelFacts:
+        """What the server says it serves; asked once. Raises ModelUnavailable."""
+        async with self._facts_lock:
+            if self._facts is None:
+                self._facts = await self._ask_facts()
+            return self._facts
+
+    async def check(self) -> None:
+        """Raise ModelUnavailable unless the server answers now (within 5 seconds)."""
+        await self._models(seconds=5)
+
+    async def _ask_facts(self) -> ModelFacts:
+        listed = await self._models()
+        names = [str(each.get("id")) for each in listed]
+        name = self._settings.llm_model or (names[0] if names else None)
+        if name is None:
+            raise ModelUnavailable(f"the server at {self.url} lists no model; set LIBRARIAN_LLM_MODEL.")
+        if self._settings.llm_model and names and name not in names:
+            raise ModelUnavailable(
+                f"the server at {self.url} does not serve '{name}' but {', '.join(names[:5])}; set LIBRARIAN_LLM_MODEL."
+            )
+        said = next((each.get("max_model_len") for each in listed if each.get("id") == name), None)
+        window = self._settings.llm_context_tokens or (said if isinstance(said, int) else None) or DEFAULT_WINDOW
+        return ModelFacts(name, window, await self._counter(name))
+
+    async def _counter(self, model: str) -> TokenCounter:
+        if self._tokenizer:
+            return LocalTokenCounter(self._tokenizer)
+        remote = ServerTokenCounter(self._http, self.url, model)
+        try:
+            await remote.count([Message("user", "count")])
+        except ModelUnavailable:
+            return ByteTokenCounter()
+        return remote
+
+    async def _models(self, seconds: float = 30) -> list[dict[str, Any]]:
+        try:
+            limit = httpx2.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT))
+            response = await self._http.get(f"{self.url}/models", timeout=limit)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise ModelUnavailable(self._unreachable(error)) from error
+        if response.status_code in {401, 403}:
+            raise ModelUnavailable(f"the model's server at {self.url} refused the key; set LIBRARIAN_LLM_API_KEY.")
+        try:
+            response.raise_for_status()
+            listed = response.json()["data"]
+            return [each for each in listed if isinstance(each, dict)]
+        except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise ModelUnavailable(
+                f"{self.url}/models did not answer like an OpenAI-compatible server (status {response.status_code}); "
+                "check LIBRARIAN_LLM_URL, which usually ends in /v1."
+            ) from error
+
+    def _unreachable(self, error: Exception) -> str:
+        cause = "did not answer in time" if isinstance(error, httpx2.TimeoutException) else "cannot be reached"
+        if self._settings.llm_url:
+            advice = "check LIBRARIAN_LLM_URL and that the server runs."
+        else:
+            advice = "start it with `librarian model` or `librarian up`, or set LIBRARIAN_LLM_URL."
+        return f"the chat model at {self.url} {cause}; {advice}"
+
+    def client(self, model: str) -> ChatOpenAI:
+        """The LangChain chat model for `model`."""
+        from langchain_openai import ChatOpenAI
+        from pydantic import SecretStr
+
+        return ChatOpenAI(
+            model=model,
+            base_url=self.url,
+            api_key=SecretStr(self._key),
+            http_async_client=self._http,
+            stream_usage=True,
+            max_retries=0,
+            timeout=self._settings.llm_timeout,
+        )
+
+    async def stream(self, messages: Sequence[Message], max_tokens: int, sampling: Sampling) -> AsyncGenerator[Delta]:
+        """The model's answer as it comes. Closing the iterator ends the generation on the server.
+
+        Raises ModelUnavailable where the server is gone, too slow or breaks off; BadInput where it refuses the request.
+        """
+        import openai
+
+        facts = await self.facts()
+        temperature = self._settings.temperature if sampling.temperature is None else sampling.temperature
+        chunks = self.client(facts.name).astream(
+            [(each.role, each.content) for each in messages],
+            max_tokens=max_tokens,
+            temperature=temperature,
+            **sampling.extra,
+        )
+        finished = False
+        try:
+            async for chunk in chunks:
+                reason = chunk.response_metadata.get("finish_reason")
+                finished = finished or reason is not None
+                yield Delta(str(chunk.text), reason, _usage(chunk))
+        except openai.APITimeoutError as error:
+            raise ModelUnavailable(
+                f"the chat model at {self.url} sent nothing for {self._settings.llm_timeout:g} s; "
+                "raise LIBRARIAN_LLM_TIMEOUT or look at the server's load."
+            ) from error
+        except openai.APIStatusError as error:
+            if error.status_code in {400, 422}:
+                raise BadInput(f"the chat model refused the request: {_reason(error)}") from error
+            raise ModelUnavailable(
+                f"the chat model at {self.url} answered with status {error.status_code}: {_reason(error)}"
+            ) from error
+        except (openai.OpenAIError, httpx2.HTTPError) as error:
+            if not finished and isinstance(error, openai.APIConnectionError):
+                self._facts = None  # another model may come up in its place
+            raise ModelUnavailable(f"the chat model at {self.url} broke off: {_reason(error)}") from error
+        finally:
+            close = getattr(chunks, "aclose", None)
+            if close:
+                await close()
+        if not finished:
+            raise ModelUnavailable(f"the chat model at {self.url} broke off before its answer was complete.")
+
+
+def _usage(chunk: Any) -> Usage | None:
+    counted = chunk.usage_metadata
+    return Usage(counted["input_tokens"], counted["output_tokens"]) if counted else None
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:300]

@@ -1,0 +1,80 @@
+"""Qdrant, embedded or as a server, behind one interface. The only package that imports qdrant_client or qdrant_edge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rag.index.interface import (
+    DENSE,
+    SPARSE,
+    AsyncIndex,
+    CollectionInfo,
+    CollectionSpec,
+    DenseLeg,
+    Hit,
+    Index,
+    Leg,
+    Payload,
+    Record,
+    SparseLeg,
+    Stored,
+    Where,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rag.index.folder import Holder
+    from rag.settings import Settings
+
+__all__ = [
+    "DENSE",
+    "SPARSE",
+    "AsyncIndex",
+    "CollectionInfo",
+    "CollectionSpec",
+    "DenseLeg",
+    "Hit",
+    "Index",
+    "Leg",
+    "Payload",
+    "Record",
+    "SparseLeg",
+    "Stored",
+    "Where",
+    "holder",
+    "open_async_index",
+    "open_index",
+]
+
+
+def open_index(settings: Settings) -> Index:
+    """The index that the settings name: the server at `qdrant_url`, else the embedded one in `data_dir`.
+
+    The embedded one raises IndexLocked or IndexUnavailable here; a server is first asked when it is first used.
+    """
+    if settings.qdrant_url:
+        from rag.index.server import ServerIndex
+
+        return ServerIndex.connect(settings)
+    from rag.index.embedded import EmbeddedIndex
+
+    return EmbeddedIndex(settings.index_dir)
+
+
+def open_async_index(settings: Settings) -> AsyncIndex:
+    """The same for callers on an event loop."""
+    if settings.qdrant_url:
+        from rag.index.async_server import AsyncServerIndex
+
+        return AsyncServerIndex.connect(settings)
+    from rag.index.threaded import ThreadedIndex
+
+    return ThreadedIndex(open_index(settings))
+
+
+def holder(where: Settings | Path) -> Holder | None:
+    """Who holds the embedded index of these settings (or in this folder): pid, command, url. None when nobody."""
+    from rag.index import folder
+
+    return folder.holder(where)

@@ -1,0 +1,169 @@
+"""A Qdrant server, called from an event loop. Each method is as in `server`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from qdrant_client import AsyncQdrantClient
+
+from rag.errors import CollectionNotFound, IndexUnavailable
+from rag.index import translate
+from rag.index.checks import batches, check_name, check_spec, not_found, point_ids, taken
+from rag.index.interface import CollectionInfo, CollectionSpec, Hit, Leg, Record, Stored, Where
+from rag.schema import Scope
+from rag.settings import Settings
+
+
+class AsyncServerIndex:
+    """An AsyncIndex over an AsyncQdrantClient, for one event loop. `location` is what messages show."""
+
+    def __init__(self, client: AsyncQdrantClient, location: str) -> None:
+        self._client = client
+        self._location = location
+        self._closed = False
+
+    @classmethod
+    def connect(cls, settings: Settings) -> AsyncServerIndex:
+        """An index at `settings.qdrant_url`. Nothing is sent yet."""
+        options = translate.client_options(settings)
+        return cls(AsyncQdrantClient(**options), translate.shown_url(options["url"]))
+
+    @property
+    def location(self) -> str:
+        return self._location
+
+    async def announce(self, url: str) -> None:
+        """As in Index: a server needs no telling."""
+
+    async def collections(self) -> list[CollectionInfo]:
+        async with self._asking():
+            names, aliases = await self._names(), await self._aliases()
+        found = []
+        for name in sorted(names):
+            with suppress(CollectionNotFound):  # dropped since it was listed
+                found.append(await self._info(name, aliases))
+        return found
+
+    async def describe(self, name: str) -> CollectionInfo:
+        check_name(name)
+        async with self._asking(name):
+            aliases = await self._aliases()
+        return await self._info(aliases.get(name, name), aliases)
+
+    async def create(self, name: str, spec: CollectionSpec) -> None:
+        check_name(name)
+        spec = check_spec(spec)
+        async with self._asking(name):
+            if name in await self._aliases():
+                raise taken(name, self._location, "alias")
+            if name in await self._names():
+                raise taken(name, self._location)
+            await self._client.create_collection(name, **translate.collection_options(spec))
+            for field, schema in translate.payload_indexes().items():
+                await self._client.create_payload_index(name, field, schema, wait=True)
+
+    async def drop(self, name: str) -> None:
+        check_name(name)
+        async with self._asking(name):
+            if name not in await self._names():  # an alias, too: the server would answer "nothing deleted"
+                raise CollectionNotFound(name)
+            await self._client.delete_collection(name)
+
+    async def set_alias(self, alias: str, name: str) -> None:
+        check_name(alias)
+        check_name(name)
+        async with self._asking(name):
+            names = await self._names()
+            if name not in names:
+                raise CollectionNotFound(name)
+            if alias in names:
+                raise taken(alias, self._location)
+            await self._client.update_collection_aliases(translate.alias_changes(alias, name, await self._aliases()))
+
+    async def drop_alias(self, alias: str) -> None:
+        check_name(alias)
+        async with self._asking(alias):
+            if alias not in await self._aliases():
+                raise CollectionNotFound(alias)
+            await self._client.update_collection_aliases(translate.alias_removal(alias))
+
+    async def upsert(self, name: str, records: Sequence[Record], scope: Scope) -> None:
+        check_name(name)
+        async with self._asking(name):
+            if not records:
+                await self._client.get_collection(name)  # unknown is an error even with nothing to write
+            for batch in translate.point_batches(records, scope):
+                await self._client.upsert(name, batch, wait=True)
+
+    async def delete(self, name: str, ids: Sequence[str], scope: Scope) -> None:
+        check_name(name)
+        wanted = point_ids(ids)
+        async with self._asking(name):
+            if not wanted:
+                await self._client.get_collection(name)
+            for some in batches(wanted, translate.BATCH_IDS):
+                await self._client.delete(name, translate.scope_filter(scope, ids=some), wait=True)
+
+    async def query(self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None) -> list[list[Hit]]:
+        check_name(name)
+        requests = translate.query_requests(legs, scope, where)
+        async with self._asking(name):
+            if not requests:
+                await self._client.get_collection(name)
+            answers = await self._client.query_batch_points(name, requests) if requests else []
+        return translate.hits(legs, answers)
+
+    async def fetch(self, name: str, ids: Sequence[str], scope: Scope) -> list[Stored]:
+        check_name(name)
+        wanted = point_ids(ids)
+        found: list[Stored] = []
+        async with self._asking(name):
+            if not wanted:
+                await self._client.get_collection(name)
+            for some in batches(wanted, translate.BATCH_IDS):
+                # `retrieve` takes no filter, so it cannot keep to a scope
+                page, _ = await self._client.scroll(name, translate.scope_filter(scope, ids=some), limit=len(some))
+                found.extend(translate.stored(page))
+        return translate.in_order(wanted, found)
+
+    async def count(self, name: str, scope: Scope, where: Where | None = None) -> int:
+        check_name(name)
+        visible = translate.scope_filter(scope, where)
+        async with self._asking(name):
+            return (await self._client.count(name, visible, exact=True)).count
+
+    async def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            await self._client.close()
+
+    async def _info(self, collection: str, aliases: dict[str, str]) -> CollectionInfo:
+        async with self._asking(collection):
+            info = await self._client.get_collection(collection)
+            points = (await self._client.count(collection, exact=True)).count
+        return translate.collection_info(collection, info, points, aliases)
+
+    async def _names(self) -> set[str]:
+        return {collection.name for collection in (await self._client.get_collections()).collections}
+
+    async def _aliases(self) -> dict[str, str]:
+        return {alias.alias_name: alias.collection_name for alias in (await self._client.get_aliases()).aliases}
+
+    @asynccontextmanager
+    async def _asking(self, name: str = "") -> AsyncIterator[None]:
+        if self._closed:
+            raise IndexUnavailable(f"the index at {self._location} is closed")
+        try:
+            yield
+        except CollectionNotFound:
+            raise await self._not_found(name) from None
+        except translate.FAILURES as error:
+            ours = translate.failure(error, self._location, name)
+            raise (await self._not_found(name) if isinstance(ours, CollectionNotFound) else ours) from error
+
+    async def _not_found(self, name: str) -> CollectionNotFound:
+        existing: set[str] = set()
+        with suppress(*translate.FAILURES):  # the list is a courtesy
+            existing = await self._names()
+        return not_found(name, self._location, sorted(existing))

@@ -1,0 +1,226 @@
+"""One Edge shard: Librarian's nouns into the engine's and back, the engine's failures into our errors.
+
+Edge keeps the interpreter's lock during every call (measured: two querying threads take twice as long as one, and a
+long `optimize` stops every other thread), so calls are kept short: batches and pages, never everything at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import qdrant_edge as edge
+
+from rag.errors import BadInput, IndexUnavailable
+from rag.index.checks import (
+    GROUPS,
+    KEYWORD_FIELDS,
+    TENANT,
+    batches,
+    best_first,
+    check_leg,
+    conditions,
+    finds_nothing,
+    paths,
+    point_ids,
+    prepare,
+)
+from rag.index.interface import DENSE, SPARSE, DenseLeg, Hit, Leg, Record, Stored, Where
+from rag.schema import Scope
+
+BATCH_POINTS = 256
+BATCH_IDS = 1000
+PAGE_POINTS = 512
+# The log alone survives kill -9; flushing bounds what is replayed at the next start (2.6 s for 100,000 points) and
+# what a power cut can cost.
+FLUSH_EVERY_POINTS = 5000
+
+
+class Shard:
+    """An open shard in a folder. Safe to call from many threads; `closed` once `close` was called."""
+
+    def __init__(self, folder: Path, dense_size: int) -> None:
+        """Open the shard made by `create`; raises IndexUnavailable where its files are damaged."""
+        self._folder = folder
+        self._size = dense_size
+        self._unflushed = 0
+        self.closed = False
+        # Edge opens a folder without segments as an empty shard: lost files must not look like no documents.
+        if not any(folder.glob("segments/*")):
+            raise IndexUnavailable(f"the index at {folder} is damaged: its segments are missing; {_ADVICE}")
+        with _engine(folder):
+            self._edge = edge.EdgeShard.load(str(folder))
+
+    @staticmethod
+    def create(folder: Path, dense_size: int) -> None:
+        """Make an empty shard with its payload indexes and close it again."""
+        config = edge.EdgeConfig(
+            vectors={DENSE: edge.EdgeVectorParams(size=dense_size, distance=edge.Distance.Cosine)},
+            sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+        )
+        update = edge.UpdateOperation
+        with _engine(folder):
+            shard = edge.EdgeShard.create(str(folder), config)
+            shard.update(update.create_field_index(TENANT, edge.KeywordIndexParams(is_tenant=True)))
+            for field in KEYWORD_FIELDS:
+                shard.update(update.create_field_index(field, edge.PayloadSchemaType.Keyword))
+            shard.flush()
+            shard.close()
+
+    def upsert(self, records: Sequence[Record], scope: Scope) -> None:
+        """Write points; each batch is in the log when the engine returns. Nothing is written if one is malformed."""
+        for ready in batches([self._checked(record, scope) for record in records], BATCH_POINTS):
+            with _engine(self._folder):
+                self._edge.update(edge.UpdateOperation.upsert_points([_point(record) for record in ready]))
+            self._wrote(len(ready))
+
+    def delete(self, ids: Sequence[str], scope: Scope) -> None:
+        """Delete those of the ids that the scope sees."""
+        for some in batches(point_ids(ids), BATCH_IDS):
+            with _engine(self._folder):
+                self._edge.update(edge.UpdateOperation.delete_points_by_filter(scope_filter(scope, ids=some)))
+            self._wrote(len(some))
+
+    def query(self, legs: Sequence[Leg], scope: Scope, where: Where | None) -> list[list[Hit]]:
+        """Hits of each leg, best first."""
+        asked = [self._checked_leg(leg) for leg in legs if not finds_nothing(check_leg(leg))]
+        visible = scope_filter(scope, where)
+        requests = [
+            edge.QueryRequest(limit=leg.limit, query=_query(leg), filter=visible, with_payload=False, with_vector=False)
+            for leg in asked
+        ]
+        with _engine(self._folder):
+            answers = iter(self._edge.query_batch(edge.QueryBatchRequest(requests)) if requests else [])
+        return [
+            [] if finds_nothing(leg) else best_first(leg, ((str(hit.id), hit.score) for hit in next(answers)))
+            for leg in legs
+        ]
+
+    def fetch(self, ids: Sequence[str], scope: Scope) -> list[Stored]:
+        """The points of these ids that the scope sees, in the order asked for."""
+        wanted = point_ids(ids)
+        found: dict[str, Stored] = {}
+        for some in batches(wanted, BATCH_IDS):
+            page, _ = self._page(scope_filter(scope, ids=some), None, len(some), None)
+            found.update((stored.id, stored) for stored in page)
+        return [found[identity] for identity in wanted if identity in found]
+
+    def scroll(self, scope: Scope, fields: Sequence[str] | None, where: Where | None) -> Iterator[Stored]:
+        """Every point that the scope sees, each once: pages follow the ids, so writes meanwhile repeat nothing."""
+        return self._pages(scope_filter(scope, where), fields)
+
+    def count(self, scope: Scope, where: Where | None) -> int:
+        """How many points the scope sees, exactly."""
+        visible = scope_filter(scope, where)
+        with _engine(self._folder):
+            return self._edge.count(edge.CountRequest(exact=True, filter=visible))
+
+    def points(self) -> int:
+        """How many points there are, of all tenants."""
+        with _engine(self._folder):
+            return self._edge.count(edge.CountRequest(exact=True))
+
+    def optimize(self) -> None:
+        """Build the vector graph and merge segments; stops every thread of this process until done."""
+        with _engine(self._folder):
+            self._edge.flush()
+            self._edge.optimize()
+
+    def close(self) -> None:
+        """Flush and release the files. Calling it twice is no error."""
+        if not self.closed:
+            self.closed = True
+            with _engine(self._folder):
+                self._edge.flush()
+                self._edge.close()
+
+    def discard(self) -> None:
+        """Release the files of a shard whose folder is going away: nothing is flushed, no failure matters."""
+        self.closed = True
+        with suppress(IndexUnavailable), _engine(self._folder):
+            self._edge.close()
+
+    def _pages(self, visible: edge.Filter, fields: Sequence[str] | None) -> Iterator[Stored]:
+        offset: edge.PointId | None = None
+        while True:
+            page, offset = self._page(visible, offset, PAGE_POINTS, fields)
+            yield from page
+            if offset is None:
+                return
+
+    def _page(
+        self, visible: edge.Filter, offset: edge.PointId | None, limit: int, fields: Sequence[str] | None
+    ) -> tuple[list[Stored], edge.PointId | None]:
+        selected = True if fields is None else edge.PayloadSelector.Include(paths(fields)) if fields else False
+        with _engine(self._folder):
+            records, following = self._edge.scroll(
+                edge.ScrollRequest(offset=offset, limit=limit, filter=visible, with_payload=selected, with_vector=False)
+            )
+        return [Stored(str(record.id), record.payload or {}) for record in records], following
+
+    def _checked(self, record: Record, scope: Scope) -> Record:
+        ready = prepare(record, scope)
+        if len(ready.dense) not in (0, self._size):
+            raise BadInput(f"point {ready.id} has {len(ready.dense)} dimensions; the collection has {self._size}")
+        return ready
+
+    def _checked_leg(self, leg: Leg) -> Leg:
+        if isinstance(leg, DenseLeg) and len(leg.vector) != self._size:
+            raise BadInput(f"the query has {len(leg.vector)} dimensions; the collection has {self._size}")
+        return leg
+
+    def _wrote(self, points: int) -> None:
+        self._unflushed += points
+        if self._unflushed >= FLUSH_EVERY_POINTS:
+            self._unflushed = 0
+            with _engine(self._folder):
+                self._edge.flush()
+
+
+def scope_filter(scope: Scope, where: Where | None = None, ids: Sequence[str] | None = None) -> edge.Filter:
+    """The points that the scope sees, narrowed by `where` and to `ids`: all joined by AND."""
+    must: list[edge.ConditionType] = [edge.FieldCondition(TENANT, edge.MatchValue(scope.tenant))]
+    if scope.groups is not None:
+        public: list[edge.ConditionType] = [edge.IsEmptyCondition(GROUPS)]
+        shared = [edge.FieldCondition(GROUPS, edge.MatchAny(sorted(scope.groups)))] if scope.groups else []
+        must.append(edge.Filter(should=[*public, *shared]))
+    must.extend(
+        edge.FieldCondition(path, edge.MatchAny(values)) if values else edge.HasIdCondition(set())
+        for path, values in conditions(where)
+    )
+    if ids is not None:
+        must.append(edge.HasIdCondition(set(ids)))
+    return edge.Filter(must=must)
+
+
+def _point(record: Record) -> edge.Point:
+    vectors: dict[str, edge.NamedVector] = {}
+    if len(record.dense):
+        vectors[DENSE] = [float(value) for value in record.dense]
+    if record.sparse.indices:
+        vectors[SPARSE] = edge.SparseVector(list(record.sparse.indices), list(record.sparse.values))
+    return edge.Point(record.id, vectors, dict(record.payload))
+
+
+def _query(leg: Leg) -> edge.Query:
+    if isinstance(leg, DenseLeg):
+        return edge.Query.Nearest([float(value) for value in leg.vector], using=DENSE)
+    vector = edge.SparseVector(list(leg.vector.indices), list(leg.vector.values))
+    return edge.Query.Nearest(vector, using=SPARSE)
+
+
+_ADVICE = "restore the folder, or drop the collection and ingest again"
+
+
+@contextmanager
+def _engine(folder: Path) -> Iterator[None]:
+    # Edge raises a bare Exception for whatever its engine finds, and PanicException (a BaseException that it does not
+    # export) where the engine's own code fails. Anything else is a mistake on this side of it.
+    try:
+        yield
+    except BaseException as error:
+        if type(error) is Exception or isinstance(error, OSError) or type(error).__name__ == "PanicException":
+            reason = " ".join(str(error).split())[:300]
+            raise IndexUnavailable(f"the index at {folder} failed: {reason}; {_ADVICE}") from error
+        raise

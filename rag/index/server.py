@@ -1,0 +1,199 @@
+"""A Qdrant server, called synchronously."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from qdrant_client import QdrantClient
+
+from rag.errors import CollectionNotFound, IndexUnavailable
+from rag.index import translate
+from rag.index.checks import batches, check_name, check_spec, not_found, point_ids, taken
+from rag.index.interface import CollectionInfo, CollectionSpec, Hit, Leg, Record, Stored, Where
+from rag.schema import Scope
+from rag.settings import Settings
+
+
+class ServerIndex:
+    """An Index over a QdrantClient. Safe to call from many threads. `location` is what messages show."""
+
+    def __init__(self, client: QdrantClient, location: str) -> None:
+        self._client = client
+        self._location = location
+        self._closed = False
+
+    @classmethod
+    def connect(cls, settings: Settings) -> ServerIndex:
+        """An index at `settings.qdrant_url`. Nothing is sent yet."""
+        options = translate.client_options(settings)
+        return cls(QdrantClient(**options), translate.shown_url(options["url"]))
+
+    @property
+    def location(self) -> str:
+        return self._location
+
+    def announce(self, url: str) -> None:
+        """As in Index: a server needs no telling."""
+
+    def collections(self) -> list[CollectionInfo]:
+        with self._asking():
+            names, aliases = self._names(), self._aliases()
+        found = []
+        for name in sorted(names):
+            with suppress(CollectionNotFound):  # dropped since it was listed
+                found.append(self._info(name, aliases))
+        return found
+
+    def describe(self, name: str) -> CollectionInfo:
+        check_name(name)
+        with self._asking(name):
+            aliases = self._aliases()
+        return self._info(aliases.get(name, name), aliases)
+
+    def create(self, name: str, spec: CollectionSpec) -> None:
+        check_name(name)
+        spec = check_spec(spec)
+        with self._asking(name):
+            if name in self._aliases():
+                raise taken(name, self._location, "alias")
+            if name in self._names():
+                raise taken(name, self._location)
+            self._client.create_collection(name, **translate.collection_options(spec))
+            for field, schema in translate.payload_indexes().items():
+                self._client.create_payload_index(name, field, schema, wait=True)
+
+    def drop(self, name: str) -> None:
+        check_name(name)
+        with self._asking(name):
+            if name not in self._names():  # an alias, too: the server would answer "nothing deleted"
+                raise CollectionNotFound(name)
+            self._client.delete_collection(name)
+
+    def set_alias(self, alias: str, name: str) -> None:
+        check_name(alias)
+        check_name(name)
+        with self._asking(name):
+            names = self._names()
+            if name not in names:
+                raise CollectionNotFound(name)
+            if alias in names:
+                raise taken(alias, self._location)
+            self._client.update_collection_aliases(translate.alias_changes(alias, name, self._aliases()))
+
+    def drop_alias(self, alias: str) -> None:
+        check_name(alias)
+        with self._asking(alias):
+            if alias not in self._aliases():
+                raise CollectionNotFound(alias)
+            self._client.update_collection_aliases(translate.alias_removal(alias))
+
+    def upsert(self, name: str, records: Sequence[Record], scope: Scope) -> None:
+        check_name(name)
+        with self._asking(name):
+            if not records:
+                self._client.get_collection(name)  # an unknown collection is an error even with nothing to write
+            for batch in translate.point_batches(records, scope):
+                self._client.upsert(name, batch, wait=True)
+
+    def delete(self, name: str, ids: Sequence[str], scope: Scope) -> None:
+        check_name(name)
+        wanted = point_ids(ids)
+        with self._asking(name):
+            if not wanted:
+                self._client.get_collection(name)
+            for some in batches(wanted, translate.BATCH_IDS):
+                self._client.delete(name, translate.scope_filter(scope, ids=some), wait=True)
+
+    def query(self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None) -> list[list[Hit]]:
+        check_name(name)
+        requests = translate.query_requests(legs, scope, where)
+        with self._asking(name):
+            if not requests:
+                self._client.get_collection(name)
+            answers = self._client.query_batch_points(name, requests) if requests else []
+        return translate.hits(legs, answers)
+
+    def fetch(self, name: str, ids: Sequence[str], scope: Scope) -> list[Stored]:
+        check_name(name)
+        wanted = point_ids(ids)
+        found: list[Stored] = []
+        with self._asking(name):
+            if not wanted:
+                self._client.get_collection(name)
+            for some in batches(wanted, translate.BATCH_IDS):
+                # `retrieve` takes no filter, so it cannot keep to a scope
+                page, _ = self._client.scroll(name, translate.scope_filter(scope, ids=some), limit=len(some))
+                found.extend(translate.stored(page))
+        return translate.in_order(wanted, found)
+
+    def scroll(
+        self, name: str, scope: Scope, fields: Sequence[str] | None = None, where: Where | None = None
+    ) -> Iterator[Stored]:
+        check_name(name)
+        visible = translate.scope_filter(scope, where)
+        selected = translate.selector(fields)
+        with self._asking(name):
+            # The pages must come from one collection, though an alias may move between them.
+            collection = self._aliases().get(name, name)
+            self._client.get_collection(collection)
+
+        def pages() -> Iterator[Stored]:
+            offset = None
+            while True:
+                with self._asking(name):
+                    page, offset = self._client.scroll(
+                        collection, visible, limit=translate.PAGE_POINTS, offset=offset, with_payload=selected
+                    )
+                yield from translate.stored(page)
+                if offset is None:
+                    return
+
+        return pages()
+
+    def count(self, name: str, scope: Scope, where: Where | None = None) -> int:
+        check_name(name)
+        visible = translate.scope_filter(scope, where)
+        with self._asking(name):
+            return self._client.count(name, visible, exact=True).count
+
+    def optimize(self, name: str) -> None:
+        """As in Index: a server optimises by itself."""
+        check_name(name)
+        with self._asking(name):
+            self._client.get_collection(name)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._client.close()
+
+    def _info(self, collection: str, aliases: dict[str, str]) -> CollectionInfo:
+        with self._asking(collection):
+            info = self._client.get_collection(collection)
+            points = self._client.count(collection, exact=True).count
+        return translate.collection_info(collection, info, points, aliases)
+
+    def _names(self) -> set[str]:
+        return {collection.name for collection in self._client.get_collections().collections}
+
+    def _aliases(self) -> dict[str, str]:
+        return {alias.alias_name: alias.collection_name for alias in self._client.get_aliases().aliases}
+
+    @contextmanager
+    def _asking(self, name: str = "") -> Iterator[None]:
+        if self._closed:
+            raise IndexUnavailable(f"the index at {self._location} is closed")
+        try:
+            yield
+        except CollectionNotFound:
+            raise self._not_found(name) from None
+        except translate.FAILURES as error:
+            ours = translate.failure(error, self._location, name)
+            raise (self._not_found(name) if isinstance(ours, CollectionNotFound) else ours) from error
+
+    def _not_found(self, name: str) -> CollectionNotFound:
+        existing: set[str] = set()
+        with suppress(*translate.FAILURES):  # the list is a courtesy
+            existing = self._names()
+        return not_found(name, self._location, sorted(existing))

@@ -1,0 +1,65 @@
+"""How a chunk is written into a point's payload, and read back as a passage. The names of the fields live here only."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from rag.schema import Chunk, Document, Passage, Scope
+
+_NAMESPACE = uuid.UUID("6f0b8f0e-2f0e-5c55-9f63-0d0f7e3b6a11")
+
+# What a reconciliation must know of every point.
+LEDGER_FIELDS = ("doc", "doc_hash", "chunks")
+
+
+def point_id(document: Document, ordinal: int, chunker: str, scope: Scope) -> str:
+    """A chunk's id: the same for the same content, so that every write can be repeated.
+
+    UUIDv5 of tenant, document, content hash, ordinal and chunker version; with the tenant in it two tenants may hold
+    the same document.
+    """
+    name = json.dumps([scope.tenant, document.uri, document.content_hash, ordinal, chunker])
+    return str(uuid.uuid5(_NAMESPACE, name))
+
+
+def to_payload(document: Document, chunk: Chunk, chunks: int) -> dict[str, Any]:
+    """The payload of one of a document's `chunks` chunks. The index adds the tenant."""
+    return {
+        "kind": "chunk",
+        "doc": document.uri,
+        "doc_hash": document.content_hash,
+        "path": document.path,
+        "title": document.title,
+        "headings": list(chunk.heading_path),
+        "text": chunk.text,
+        "start": chunk.start,
+        "end": chunk.end,
+        "ordinal": chunk.ordinal,
+        "chunks": chunks,
+        "groups": list(document.groups),
+        "metadata": dict(document.metadata),
+    }
+
+
+def to_passage(
+    identifier: str, payload: Mapping[str, Any], score: float, dense: float | None, sparse: float | None
+) -> Passage:
+    """The passage that a payload holds, with its scores."""
+    return Passage(
+        id=identifier,
+        text=payload["text"],
+        score=score,
+        uri=payload["doc"],
+        path=payload["path"],
+        title=payload["title"],
+        heading_path=tuple(payload["headings"]),
+        ordinal=payload["ordinal"],
+        start=payload["start"],
+        end=payload["end"],
+        dense_score=dense,
+        sparse_score=sparse,
+        metadata=dict(payload["metadata"]),
+    )

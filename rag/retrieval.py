@@ -1,0 +1,121 @@
+"""A query to ranked passages: encode, ask the index for both legs, fuse, fetch."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rag.collections import check_readable, fingerprint
+from rag.encoders import Bm25Encoder, DenseEncoder
+from rag.errors import BadInput
+from rag.index.interface import AsyncIndex, DenseLeg, Hit, Leg, SparseLeg, Stored, Where
+from rag.payload import to_passage
+from rag.schema import Passage, Scope, SearchResult
+from rag.settings import Settings
+
+MAX_QUERY_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A fused hit: its score and what each leg gave it."""
+
+    id: str
+    score: float
+    dense: float | None
+    sparse: float | None
+
+
+def reciprocal_rank_fusion(dense: Sequence[Hit], sparse: Sequence[Hit], k: float) -> list[Ranked]:
+    """Join two rankings: score(d) = sum over the legs of 1 / (k + rank of d), ranks from 1.
+
+    Best first; equal scores in the order of their ids, so that every driver gives the same list. Source: Cormack,
+    Clarke and Buettcher, SIGIR 2009.
+    """
+    scores: dict[str, float] = {}
+    for leg in (dense, sparse):
+        for rank, hit in enumerate(leg, start=1):
+            scores[hit.id] = scores.get(hit.id, 0.0) + 1.0 / (k + rank)
+    dense_by_id = {hit.id: hit.score for hit in dense}
+    sparse_by_id = {hit.id: hit.score for hit in sparse}
+    order = sorted(scores, key=lambda each: (-scores[each], each))
+    return [Ranked(each, scores[each], dense_by_id.get(each), sparse_by_id.get(each)) for each in order]
+
+
+class Retriever:
+    """Hybrid search over one index with one pair of encoders."""
+
+    def __init__(self, index: AsyncIndex, dense: DenseEncoder, sparse: Bm25Encoder, settings: Settings) -> None:
+        self.index = index
+        self._dense = dense
+        self._sparse = sparse
+        self._settings = settings
+        self._checked: set[tuple[str, str]] = set()
+
+    async def search(
+        self,
+        query: str,
+        scope: Scope,
+        *,
+        collection: str | None = None,
+        top_k: int | None = None,
+        where: Where | None = None,
+    ) -> SearchResult:
+        """The best `top_k` passages that the scope sees.
+
+        Raises BadInput for an empty or endless query, CollectionNotFound, FingerprintMismatch, IndexUnavailable.
+        """
+        if not query.strip():
+            raise BadInput("the question is empty; ask something.")
+        if len(query) > MAX_QUERY_CHARACTERS:
+            raise BadInput(f"the question has {len(query)} characters; {MAX_QUERY_CHARACTERS} is the limit.")
+        name = collection or self._settings.collection
+        started = time.perf_counter()
+        _, legs = await asyncio.gather(self._check(name), asyncio.to_thread(self._encode, query))
+        encoded = time.perf_counter()
+        dense, sparse = await self.index.query(name, legs, scope, where)
+        found = time.perf_counter()
+        ranked = reciprocal_rank_fusion(dense, sparse, self._settings.rrf_k)[: top_k or self._settings.top_k]
+        stored = await self.index.fetch(name, [each.id for each in ranked], scope)
+        done = time.perf_counter()
+        return SearchResult(
+            query=query,
+            collection=name,
+            passages=_passages(ranked, stored),
+            relevance=dense[0].score if dense else None,
+            timings_ms={
+                "encode": (encoded - started) * 1e3,
+                "search": (found - encoded) * 1e3,
+                "fetch": (done - found) * 1e3,
+            },
+        )
+
+    def warm_up(self) -> None:
+        """Load the encoder now, so that the first question does not wait for it."""
+        self._encode("warm up")
+
+    def _encode(self, query: str) -> list[Leg]:
+        limit = self._settings.candidates
+        return [
+            DenseLeg(self._dense.encode_query(query).tolist(), limit),
+            SparseLeg(self._sparse.encode_query(query), limit),
+        ]
+
+    async def _check(self, name: str) -> None:
+        """Refuse a collection of another encoder; each is checked once, and again when the alias has moved."""
+        info = await self.index.describe(name)
+        if (name, info.name) not in self._checked:
+            expected = await asyncio.to_thread(fingerprint, self._dense, self._sparse)
+            check_readable(info, expected)
+            self._checked.add((name, info.name))
+
+
+def _passages(ranked: Sequence[Ranked], stored: Sequence[Stored]) -> tuple[Passage, ...]:
+    payloads: Mapping[str, Stored] = {each.id: each for each in stored}
+    return tuple(
+        to_passage(each.id, payloads[each.id].payload, each.score, each.dense, each.sparse)
+        for each in ranked
+        if each.id in payloads  # deleted between the two calls
+    )

@@ -1,0 +1,222 @@
+"""Every setting: its name, default, unit and meaning; and how the four sources of settings are joined.
+
+A setting `top_k` is the flag `--top-k` where a command has it, the variable `LIBRARIAN_TOP_K`, or `top_k = 8` in
+`librarian.toml`. Strength: flags, then environment, then `.env`, then `librarian.toml`, then the default. An unknown
+name or a value that does not fit is an error that names the source and the nearest valid setting.
+
+This is the only file of the project that reads the environment for settings.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from rag.errors import SettingsError
+
+PREFIX = "LIBRARIAN_"
+TEST_PREFIX = "LIBRARIAN_TEST_"
+TOML_FILE = "librarian.toml"
+ENV_FILE = ".env"
+
+
+class Settings(BaseModel):
+    """All settings, validated. Immutable; `load` makes one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # Where things are
+    data_dir: Path = Field(Path(".librarian"), description="folder of the embedded index and prepared models")
+    collection: str = Field("documents", description="collection (or alias) to ingest into and to ask")
+    tenant: str = Field("default", min_length=1, description="tenant whose documents are written and read")
+    groups: tuple[str, ...] = Field((), description="groups of the reader: sees their documents and public ones")
+
+    # Qdrant
+    qdrant_url: str | None = Field(None, description="Qdrant server; empty: the embedded engine in data_dir")
+    qdrant_api_key: SecretStr | None = Field(None, description="API key of the Qdrant server")
+    qdrant_grpc: bool = Field(False, description="talk gRPC to the Qdrant server where possible")
+    qdrant_grpc_port: int = Field(6334, ge=1, le=65535, description="gRPC port of the Qdrant server")
+    qdrant_ca_file: Path | None = Field(None, description="CA certificates (PEM) for a Qdrant server over TLS")
+    qdrant_timeout: float = Field(30, gt=0, description="seconds one call to the Qdrant server may take")
+
+    # Encoders and chunks
+    encoder: str = Field("minilm", description="embedding model: minilm (packaged), a folder or a hub name")
+    encoder_device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
+    encoder_precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 where the processor multiplies it fast, else fp32"
+    )
+    encoder_batch_size: int = Field(32, ge=1, le=4096, description="texts encoded at once")
+    bm25_language: str = Field("english", description="stemming and stop words of the keyword leg")
+    chunk_tokens: int | None = Field(
+        None, ge=16, description="encoder tokens in a chunk at most; empty: all that the encoder reads, at most 256"
+    )
+    max_document_bytes: int = Field(32 * 1024 * 1024, ge=1, description="bytes; larger documents are refused")
+
+    # Retrieval
+    top_k: int = Field(6, ge=1, le=100, description="passages that a search returns or an answer is given")
+    candidates: int = Field(100, ge=1, le=1000, description="hits taken from each leg before fusing")
+    rrf_k: float = Field(10, gt=0, description="constant of reciprocal rank fusion: score = sum of 1 / (k + rank)")
+    min_relevance: float = Field(
+        0.3, ge=-1, le=1, description="abstain where no passage's cosine to the question reaches this"
+    )
+
+    # The chat model
+    llm_url: str | None = Field(None, description="OpenAI-compatible base URL (…/v1); empty: the local engine")
+    llm_api_key: SecretStr | None = Field(None, description="API key of the chat model's server")
+    llm_model: str | None = Field(None, description="model name; empty: the first that the server lists")
+    llm_tokenizer: str | None = Field(
+        None, description="folder or hub name whose tokenizer counts tokens; empty: ask the server"
+    )
+    llm_context_tokens: int | None = Field(
+        None, ge=256, description="tokens of the model's window; empty: what the server says, else 4096"
+    )
+    llm_timeout: float = Field(120, gt=0, description="seconds to wait for the model's next token")
+    max_answer_tokens: int = Field(256, ge=1, description="tokens of an answer at most")
+    max_context_tokens: int = Field(1600, ge=64, description="tokens of the passages at most")
+    temperature: float = Field(0.0, ge=0, le=2, description="sampling temperature where a request names none")
+
+    # The local engine
+    engine_python: Path | None = Field(None, description="Python with vLLM; empty: .venv-engine, then this one")
+    engine_model: str = Field("smollm2", description="smollm2 (packaged), a folder or a hub name")
+    engine_port: int = Field(8001, ge=1, le=65535, description="port of the local engine on 127.0.0.1")
+    engine_context_tokens: int = Field(4096, ge=256, description="window that the local engine serves")
+    engine_kv_gib: int = Field(1, ge=1, description="GiB of memory for the local engine's KV cache on a CPU")
+    engine_start_timeout: float = Field(300, gt=0, description="seconds the local engine may take to be ready")
+
+    # The service
+    api_url: str | None = Field(None, description="running Librarian that `ask` and `search` use; empty: this machine")
+    host: str = Field("127.0.0.1", description="address the API listens on")
+    port: int = Field(8000, ge=1, le=65535, description="port the API listens on")
+    api_key: SecretStr | None = Field(None, description="Bearer key that requests must carry; empty: none")
+    allow_anonymous: bool = Field(False, description="serve without a key on an address that others can reach")
+    max_request_bytes: int = Field(1024 * 1024, ge=1024, description="bytes of a request body at most")
+    request_timeout: float = Field(300, gt=0, description="seconds a request may take from start to end")
+    max_concurrent_requests: int = Field(64, ge=1, description="answers and searches at work at once; others: 429")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged")
+
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _split_groups(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("qdrant_url", "llm_url", "api_url")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/") if value else value
+
+    @property
+    def index_dir(self) -> Path:
+        """The embedded index's folder."""
+        return self.data_dir / "index"
+
+    @property
+    def models_dir(self) -> Path:
+        """Where prepared models lie."""
+        return self.data_dir / "models"
+
+    @property
+    def engine_url(self) -> str:
+        """Base URL of the local engine."""
+        return f"http://127.0.0.1:{self.engine_port}/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings with the source of each one that is not the default."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+
+def load(
+    flags: Mapping[str, Any] | None = None, pairs: Sequence[str] | None = None, folder: Path | None = None
+) -> Loaded:
+    """Join defaults, `librarian.toml`, `.env`, the environment and flags (a flag of None was not given).
+
+    `pairs` are further flags as NAME=VALUE, as `--set` takes them; `folder` holds the two files.
+
+    Raises SettingsError, naming source and setting, for an unknown name or a value that does not fit.
+    """
+    folder = folder or Path.cwd()
+    layers: list[tuple[str, dict[str, Any]]] = [
+        (TOML_FILE, _from_toml(folder / TOML_FILE)),
+        (ENV_FILE, _from_env(dotenv_values(folder / ENV_FILE) if (folder / ENV_FILE).is_file() else {}, ENV_FILE)),
+        ("environment", _from_env(os.environ, "environment")),
+        ("flag", {key: value for key, value in (flags or {}).items() if value is not None}),
+        ("--set", _from_pairs(pairs or ())),
+    ]
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for source, layer in layers:
+        for name, value in layer.items():
+            if name not in Settings.model_fields:
+                raise SettingsError(_unknown(name, source))
+            values[name] = value
+            sources[name] = source
+    try:
+        return Loaded(Settings(**values), sources)
+    except ValidationError as error:
+        raise SettingsError(_invalid(error, sources)) from None
+
+
+def _from_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read as TOML: {error}") from None
+
+
+def _from_pairs(pairs: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise SettingsError(f"--set takes NAME=VALUE, not '{pair}'.")
+        found[name.strip().lower().replace("-", "_")] = value.strip()
+    return found
+
+
+def _from_env(variables: Mapping[str, str | None], source: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in variables.items():
+        if not key.upper().startswith(PREFIX) or key.upper().startswith(TEST_PREFIX):
+            continue
+        name = key[len(PREFIX) :].lower()
+        if name not in Settings.model_fields:
+            raise SettingsError(_unknown(name, source, shown=key))
+        if value:  # an empty variable means "not set", as in most shells' idiom
+            found[name] = value
+    return found
+
+
+def _unknown(name: str, source: str, shown: str | None = None) -> str:
+    near = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.5)
+    hint = near[0] if near else None
+    if hint and shown:
+        hint = PREFIX + hint.upper()
+    advice = f"did you mean '{hint}'?" if hint else "`librarian config` lists every setting."
+    return f"unknown setting '{shown or name}' ({source}); {advice}"
+
+
+def _invalid(error: ValidationError, sources: Mapping[str, str]) -> str:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0])
+    field = Settings.model_fields[name]
+    given = "" if "SecretStr" in str(field.annotation) else f" {str(first['input'])!r}"
+    reason = str(first["msg"]).removeprefix("Value error, ")
+    return (
+        f"setting '{name}' ({sources.get(name, 'default')}) has a value{given} that does not fit: {reason}. "
+        f"It means: {field.description}."
+    )
