@@ -1,0 +1,83 @@
+"""The `librarian` command: mounts the sub-commands and turns errors into one line and an exit code.
+
+Nothing heavy is imported before a command needs it, so `librarian --help` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+# Flags that several commands share; each is a setting, so it may also stand in the environment or librarian.toml.
+Collection = Annotated[str | None, typer.Option("--collection", "-c", help="Collection (or alias) to work on.")]
+Tenant = Annotated[str | None, typer.Option("--tenant", help="Tenant whose documents are meant.")]
+Groups = Annotated[str | None, typer.Option("--groups", help="Groups of the reader, comma-separated.")]
+DataDir = Annotated[str | None, typer.Option("--data-dir", help="Folder of the embedded index and models.")]
+QdrantUrl = Annotated[str | None, typer.Option("--qdrant-url", help="Qdrant server instead of the embedded engine.")]
+LlmUrl = Annotated[str | None, typer.Option("--llm-url", help="OpenAI-compatible URL of the chat model.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="Any setting (see `librarian config`).")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+HELP = """Answers from your documents, with citations.
+
+Start with:  librarian ingest FOLDER  →  librarian up  →  librarian ask "…"
+
+Settings come from flags, LIBRARIAN_* variables, .env and librarian.toml, in that order of strength.
+
+Exit codes: 0 done · 1 failed · 2 bad input or setting · 3 some documents failed · 4 no such collection · 5 built with
+another encoder · 6 index in use · 7 Qdrant unreachable · 8 model unreachable · 9 no encoder · 10 engine failed.
+"""
+
+
+def build() -> typer.Typer:
+    """The command with all its sub-commands."""
+    from ingest.command import ingest
+    from serve import commands
+
+    app = typer.Typer(
+        name="librarian",
+        help=HELP,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for command in (
+        ingest,
+        commands.ask,
+        commands.search,
+        commands.up,
+        commands.serve,
+        commands.model,
+        commands.doctor,
+        commands.config,
+    ):
+        app.command()(command)
+    return app
+
+
+def main() -> None:
+    """Run the command line. A known error is one line on stderr; Ctrl-C is exit code 130."""
+    try:
+        build()(standalone_mode=True)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # `librarian search … | head`
+        sys.stderr.close()
+        sys.exit(141)
+    except Exception as error:
+        from rag.errors import LibrarianError
+
+        if not isinstance(error, LibrarianError):
+            raise
+        print(f"librarian: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

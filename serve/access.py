@@ -1,0 +1,73 @@
+"""Who may call, and how many at once."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import AsyncIterator
+
+from fastapi import HTTPException, Request
+
+from rag.errors import SettingsError
+from rag.schema import Scope
+from rag.settings import Settings
+from serve.metrics import Metrics
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse to listen where others can reach without a key, unless that is said explicitly. Raises SettingsError."""
+    if settings.api_key or settings.allow_anonymous or _is_loopback(settings.host):
+        return
+    raise SettingsError(
+        f"listening on {settings.host} without a key would let anyone in: set LIBRARIAN_API_KEY, or "
+        "LIBRARIAN_ALLOW_ANONYMOUS=true where the network in front keeps strangers out."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def reader(request: Request) -> Scope:
+    """The caller's scope; 401 where a key is configured and the request does not carry it."""
+    settings: Settings = request.app.state.settings
+    if settings.api_key:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        wanted = settings.api_key.get_secret_value()
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), wanted.encode()):
+            raise HTTPException(401, "a valid key is needed: Authorization: Bearer KEY")
+    return Scope(settings.tenant, frozenset(settings.groups))
+
+
+class Turnstile:
+    """Lets a fixed number in; the next is told to come back, so nothing queues without limit."""
+
+    def __init__(self, limit: int, metrics: Metrics) -> None:
+        self._limit = limit
+        self._inside = 0
+        self._metrics = metrics
+
+    def enter(self) -> None:
+        """Raises HTTPException 429 where all places are taken."""
+        if self._inside >= self._limit:
+            raise HTTPException(429, f"{self._limit} requests are at work already; try again shortly.")
+        self._inside += 1
+        self._metrics.active.set(self._inside)
+
+    def leave(self) -> None:
+        """Give the place back."""
+        self._inside -= 1
+        self._metrics.active.set(self._inside)
+
+
+async def admitted(request: Request) -> AsyncIterator[None]:
+    """A place among the requests at work, held for as long as the response is being sent, streams included."""
+    turnstile: Turnstile = request.app.state.turnstile
+    turnstile.enter()
+    try:
+        yield
+    finally:
+        turnstile.leave()

@@ -1,0 +1,89 @@
+"""What stands before every route: a request id, a bound on the body, a count of who is inside. Plain ASGI, so that
+streams pass through untouched and a client's going away is seen at once."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve import errors
+from serve.metrics import Metrics
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class TooLarge(HTTPException):
+    """The request's body passed the limit. An HTTPException, or FastAPI would call it a parse error."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(413, f"the request's body has more than {limit} bytes (LIBRARIAN_MAX_REQUEST_BYTES).")
+
+
+class Guard:
+    """Middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, max_body: int) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        request_id = _request_id(headers.get(b"x-request-id", b""))
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+        status = 500
+        taken = 0
+
+        async def bounded_receive() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._max_body:
+                raise TooLarge(self._max_body)
+            return message
+
+        async def watched_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", request_id.encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+            await send(message)
+
+        declared = headers.get(b"content-length", b"0")
+        try:
+            if declared.isdigit() and int(declared) > self._max_body:
+                raise TooLarge(self._max_body)
+            await self._app(scope, bounded_receive, watched_send)
+        except TooLarge as error:
+            await _refuse(watched_send, request_id, error.detail)
+        finally:
+            route = getattr(scope.get("route"), "path", "unknown")
+            self._metrics.requests.labels(route, str(status)).inc()
+            self._metrics.latency.labels(route).observe(time.perf_counter() - started)
+
+
+def _request_id(given: bytes) -> str:
+    """The caller's id where it is a harmless one, else a new one."""
+    text = given.decode("latin-1")
+    return text if _REQUEST_ID.fullmatch(text) else uuid.uuid4().hex
+
+
+async def _refuse(send: Send, request_id: str, message: str) -> None:
+    content = json.dumps(errors.body(413, "request_too_large", message, request_id)).encode()
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

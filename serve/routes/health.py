@@ -1,0 +1,71 @@
+"""Whether the process lives, whether it can answer, and what it counts. No key: probes and scrapers have none."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from rag.answering import Librarian
+from rag.errors import CollectionNotFound, LibrarianError
+from serve.metrics import Metrics
+
+router = APIRouter(tags=["health"])
+
+CHECK_SECONDS = 5.0
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    """What each part says: "ok", or what is wrong with it."""
+
+    ready: bool
+    checks: dict[str, str]
+
+
+@router.get("/healthz", response_model=Alive)
+async def healthz() -> Alive:
+    """The process lives. Says nothing of Qdrant or the model: restarting this would not mend them."""
+    return Alive()
+
+
+@router.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
+async def readyz(request: Request, response: Response) -> Ready:
+    """Questions can be answered: the index and the chat model answer within 5 seconds."""
+    librarian: Librarian = request.app.state.librarian
+    names = ("index", "model")
+    results = await asyncio.gather(
+        _check(librarian.retriever.index.describe(request.app.state.settings.collection)),
+        _check(librarian.model.check()),
+    )
+    checks = dict(zip(names, results, strict=True))
+    ready = all(each == "ok" for each in results)
+    response.status_code = 200 if ready else 503
+    return Ready(ready=ready, checks=checks)
+
+
+async def _check(call: object) -> str:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await call  # type: ignore[misc]
+    except CollectionNotFound:
+        return "ok"  # nothing ingested yet: the index answered
+    except LibrarianError as error:
+        return error.code  # the code only: messages name hosts, and this route needs no key
+    except TimeoutError:
+        return "timeout"
+    return "ok"
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(request: Request) -> Response:
+    """Prometheus metrics."""
+    counted: Metrics = request.app.state.metrics
+    return Response(counted.render(), media_type=counted.content_type)

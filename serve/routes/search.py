@@ -1,0 +1,29 @@
+"""POST /v1/search: ranked passages, no model involved."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+
+from rag.answering import Librarian
+from rag.schema import Scope
+from serve.access import admitted, reader
+from serve.shapes import ErrorResponse, SearchRequest, SearchResponse, search_response
+
+router = APIRouter(tags=["retrieval"])
+
+
+@router.post(
+    "/v1/search",
+    response_model=SearchResponse,
+    responses={status: {"model": ErrorResponse} for status in (400, 401, 404, 409, 413, 429, 503, 504)},
+    dependencies=[Depends(admitted)],
+)
+async def search(request: Request, body: SearchRequest, scope: Annotated[Scope, Depends(reader)]) -> SearchResponse:
+    """The passages that best match a query, with their scores and spans."""
+    librarian: Librarian = request.app.state.librarian
+    async with asyncio.timeout(request.app.state.settings.request_timeout):
+        found = await librarian.retriever.search(body.query, scope, collection=body.collection, top_k=body.top_k)
+    return search_response(found)

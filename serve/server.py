@@ -1,0 +1,125 @@
+"""The API as a process: uvicorn around the application, the index told where it is served, a clean stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from rag.errors import LibrarianError
+from rag.settings import Settings
+from rag.wiring import open_librarian
+from serve.access import check_exposure
+from serve.app import create_app
+from serve.engine.model import served_folder
+
+GRACE_SECONDS = 30
+
+
+class PortTaken(LibrarianError):
+    """The API's port is in use."""
+
+    code = "port_taken"
+    exit_code = 1
+
+
+def base_url(settings: Settings) -> str:
+    """Where this machine reaches the API."""
+    host = "127.0.0.1" if settings.host in {"0.0.0.0", "::", "localhost"} else settings.host  # noqa: S104 — compared
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The listening socket, taken before anything slow starts. Raises PortTaken."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(
+                f"port {settings.port} on {settings.host} is in use; stop what listens there or set LIBRARIAN_PORT."
+            ) from None
+        raise PortTaken(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}.") from None
+    return listening
+
+
+class Server(uvicorn.Server):
+    """uvicorn that calls back once requests are served."""
+
+    def __init__(self, app: FastAPI, on_ready: Callable[[Server], Awaitable[None]]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=GRACE_SECONDS,
+                timeout_keep_alive=75,
+                server_header=False,
+            )
+        )
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            await self._on_ready(self)
+
+
+def run_server(
+    settings: Settings,
+    listening: socket.socket | None = None,
+    on_ready: Callable[[Server], None] = lambda _: None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; streams then have 30 seconds to finish.
+
+    Raises PortTaken, SettingsError (a listener without a key), IndexLocked, IndexUnavailable or EncoderError before
+    anything is served.
+    """
+    check_exposure(settings)
+    configure_logs(settings)
+    with listening or bind(settings) as taken, suppress(KeyboardInterrupt):  # uvicorn repeats the signal at its end
+        asyncio.run(_serve(settings, taken, on_ready))
+
+
+async def _serve(settings: Settings, listening: socket.socket, on_ready: Callable[[Server], None]) -> None:
+    url = base_url(settings)
+    async with open_librarian(settings, served_folder(settings)) as librarian:
+
+        async def ready(server: Server) -> None:
+            await librarian.retriever.index.announce(url)
+            print(f"serving {url} (API docs: {url}/docs); Ctrl-C stops it", flush=True)
+            on_ready(server)
+
+        await asyncio.to_thread(librarian.retriever.warm_up)
+        await Server(create_app(settings, librarian), ready).serve([listening])
+
+
+def configure_logs(settings: Settings) -> None:
+    """Structured lines on stderr at the level of the settings."""
+    level = getattr(logging, settings.log_level.upper())
+    logging.basicConfig(level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )

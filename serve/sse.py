@@ -1,0 +1,55 @@
+"""Server-sent events and OpenAI's chunk shapes: bytes here, policy elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rag.answering import Sources, Text
+from rag.schema import Answer
+from serve import shapes
+
+DONE = b"data: [DONE]\n\n"
+
+
+def event(data: Mapping[str, Any]) -> bytes:
+    """One event. JSON escapes line breaks, so it is always one line."""
+    return b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+
+
+class ChunkWriter:
+    """Answering events to OpenAI's stream: sources with the first chunk, then text, then citations, then usage."""
+
+    def __init__(self, identifier: str, created: int, model: str, include_usage: bool) -> None:
+        self._head = {"id": identifier, "object": "chat.completion.chunk", "created": created, "model": model}
+        self._include_usage = include_usage
+
+    def write(self, event_: Sources | Text | Answer) -> bytes:
+        """The bytes of one event; an Answer ends the stream."""
+        if isinstance(event_, Text):
+            return self._chunk({"content": event_.text})
+        if isinstance(event_, Sources):
+            context = [each.model_dump() for each in shapes.context_list(event_.passages, None)]
+            dropped = [each.model_dump() for each in shapes.dropped_list(event_.dropped)]
+            extra = {"context": context, "relevance": event_.relevance, "dropped": dropped}
+            return self._chunk({"role": "assistant", "content": ""}, extra=extra)
+        return self._last(event_)
+
+    def _last(self, answer: Answer) -> bytes:
+        notes = [each.model_dump() for each in shapes.url_citations(answer)]
+        extra = {
+            "citations": [each.model_dump() for each in shapes.citation_list(answer.citations)],
+            "abstained": answer.finish_reason == "abstained",
+            "timings_ms": shapes.rounded(answer.timings_ms),
+        }
+        reason = "length" if answer.finish_reason == "length" else "stop"
+        last = self._chunk({"annotations": notes} if notes else {}, reason, extra)
+        if self._include_usage:
+            last += event({**self._head, "choices": [], "usage": shapes.usage_body(answer.usage).model_dump()})
+        return last + DONE
+
+    def _chunk(self, delta: dict[str, Any], reason: str | None = None, extra: Mapping[str, Any] | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        usage = {"usage": None} if self._include_usage else {}
+        return event({**self._head, "choices": [choice], **usage, **(extra or {})})
