@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -39,6 +40,9 @@ class Child:
         except OSError as error:
             raise EngineError(f"cannot start {command[0]} with its output in {log}: {error}; check both") from None
         self._status: str | None = None
+        # Popen keeps itself, and so the pipe, alive until its process ends: dropping this object would end nothing.
+        if self._watchdog.stdin is not None:
+            weakref.finalize(self, self._watchdog.stdin.close)
 
     @property
     def group(self) -> int:

@@ -20,7 +20,10 @@ Progress = Callable[[float, str], None]
 
 
 class Engine:
-    """One engine on 127.0.0.1. Not for several threads. As a context manager it stops itself at the end."""
+    """One engine on 127.0.0.1. Not for several threads. As a context manager it stops itself at the end.
+
+    It runs no longer than this object lives: whoever starts one keeps it.
+    """
 
     def __init__(
         self,
@@ -105,19 +108,19 @@ class Engine:
         phases = PhaseReader(self._log)
         with httpx.Client(timeout=2, trust_env=False) as http:
             while True:
-                elapsed_s = time.monotonic() - began
-                phase = phases.phase()
-                ended = child.status()
+                ended, healthy = child.status(), self._is_healthy(http)
+                # Read after asking, so that the phases that led to readiness are all told.
+                elapsed_s, phase = time.monotonic() - began, phases.phase()
                 if ended is not None:
                     raise self._failure(f"the engine ended with {ended} after {elapsed_s:.0f} s, while {phase}")
-                if self._is_healthy(http):
+                progress(elapsed_s, phase)
+                if healthy:
                     return
                 if elapsed_s > self._start_timeout_s:
                     raise self._failure(
                         f"the engine was not ready after {self._start_timeout_s:g} s (LIBRARIAN_ENGINE_START_TIMEOUT), "
                         f"while {phase}"
                     )
-                progress(elapsed_s, phase)
                 time.sleep(POLL_S)
 
     def _is_healthy(self, http: httpx.Client) -> bool:
