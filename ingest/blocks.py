@@ -17,6 +17,7 @@ Kind = Literal["heading", "paragraph", "lines"]
 _BLANK_LINE = re.compile(r"\n[ \t]*\n\s*")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=[^\sa-z])|\n(?=[ \t]*\S)")
 _LINE_END = re.compile(r"\n+")
+_MAX_HEADING = 200
 
 # Markdown tokens that are not prose: cut at line ends, not at sentences.
 _LINE_TOKENS = frozenset(
@@ -63,9 +64,9 @@ def _markdown_blocks(text: str) -> Iterator[Block]:
 
 
 def _plain(heading: str) -> str:
-    """A heading's words without Markdown's marks."""
-    heading = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading)
-    return " ".join(re.sub(r"[`*]|(?<!\w)_|_(?!\w)", "", heading).split())
+    """A heading's words without Markdown's marks, at most _MAX_HEADING characters: they are stored with each chunk."""
+    heading = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading[: 4 * _MAX_HEADING])
+    return " ".join(re.sub(r"[`*]|(?<!\w)_|_(?!\w)", "", heading).split())[:_MAX_HEADING].rstrip()
 
 
 def pieces(text: str, block: Block) -> list[tuple[int, int]]:

@@ -6,7 +6,7 @@ text), so the encoder never cuts anything silently. Its text is a span of the do
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
@@ -21,6 +21,10 @@ SMALL_SHARE = 0.3
 
 # The title and headings may take this share of a chunk; longer ones are cut, from the document's title down.
 PREFIX_SHARE = 0.3
+
+# A tokenizer may take any run of letters, spaces or invisible characters for one token or none (WordPiece: [UNK]), so
+# characters count too: this many are at least one token. Prose has about 4.
+CHARACTERS_PER_TOKEN = 16
 
 
 class TokenCounts(Protocol):
@@ -88,8 +92,8 @@ def _units(document: Document, encoder: TokenCounts, max_tokens: int) -> list[_U
     path: list[tuple[int, str]] = []
     spans: list[tuple[int, int, tuple[str, ...]]] = []
     found = blocks(document)
-    counts = _counts(encoder, [text[each.start : each.end] for each in found])
-    for block, tokens in zip(found, counts, strict=True):
+    sizes = _sizes(encoder, [text[each.start : each.end] for each in found], room)
+    for block, tokens in zip(found, sizes, strict=True):
         if block.kind == "heading":
             path = [each for each in path if each[0] < block.level] + [(block.level, block.title)]
         headings = tuple(each[1] for each in path if each[1] and each[1] != document.title)
@@ -97,22 +101,33 @@ def _units(document: Document, encoder: TokenCounts, max_tokens: int) -> list[_U
             spans.append((block.start, block.end, headings))
         else:
             spans += [(start, end, headings) for start, end in _cut(text, block, encoder, room)]
-    counts = _counts(encoder, [text[start:end] for start, end, _ in spans])
-    return [_Unit(*span, tokens) for span, tokens in zip(spans, counts, strict=True)]
+    sizes = _sizes(encoder, [text[start:end] for start, end, _ in spans], room)
+    return [_Unit(*span, tokens) for span, tokens in zip(spans, sizes, strict=True)]
 
 
 def _cut(text: str, block: Block, encoder: TokenCounts, room: int) -> list[tuple[int, int]]:
     """A block that is too long: its sentences or lines, and words where one of those is too long itself."""
     spans = pieces(text, block)
     cut: list[tuple[int, int]] = []
-    for (start, end), tokens in zip(spans, _counts(encoder, [text[a:b] for a, b in spans]), strict=True):
+    for (start, end), tokens in zip(spans, _sizes(encoder, [text[a:b] for a, b in spans], room), strict=True):
         if tokens <= room:
             cut.append((start, end))
             continue
-        offsets = [each for each in encoder.token_offsets(text[start:end]) if each[0] < each[1]]
-        firsts = [start, *(start + offsets[index][0] for index in range(room, len(offsets), room)), end]
-        cut += [trimmed(text, a, b) for a, b in pairwise(sorted(set(firsts))) if text[a:b].strip()]
+        for first, last in _windows(text, start, end, room * CHARACTERS_PER_TOKEN):
+            offsets = [each for each in encoder.token_offsets(text[first:last]) if each[0] < each[1]]
+            firsts = [first, *(first + offsets[index][0] for index in range(room, len(offsets), room)), last]
+            cut += [trimmed(text, a, b) for a, b in pairwise(sorted(set(firsts))) if text[a:b].strip()]
     return cut
+
+
+def _windows(text: str, start: int, end: int, characters: int) -> Iterator[tuple[int, int]]:
+    """The span in parts of at most so many characters, cut at a space where there is one in a part's second half."""
+    while end - start > characters:
+        space = text.rfind(" ", start + characters // 2, start + characters)
+        middle = space if space > 0 else start + characters
+        yield start, middle
+        start = middle
+    yield start, end
 
 
 def _pack(
@@ -127,6 +142,8 @@ def _pack(
         same_section = not current or unit.headings == current[-1].headings
         limit = max_tokens - 2 - min(prefix_tokens[unit.headings], int(max_tokens * PREFIX_SHARE))
         small = size < max_tokens * SMALL_SHARE
+        if current:  # blank lines and link definitions between the two
+            size += (unit.start - current[-1].end) // CHARACTERS_PER_TOKEN
         if current and (size + unit.tokens > limit or not (same_section or small)):
             packed.append(_joined(current))
             current, size = [], 0
@@ -139,7 +156,9 @@ def _pack(
 
 def _prefix_counts(units: Sequence[_Unit], encoder: TokenCounts, title: str) -> dict[tuple[str, ...], int]:
     paths = list(dict.fromkeys(each.headings for each in units))
-    return dict(zip(paths, _counts(encoder, [embedded_text(title, each, "") for each in paths]), strict=True))
+    special = encoder.token_counts([""])[0]
+    counts = encoder.token_counts([embedded_text(title, each, "") for each in paths])
+    return {path: count - special for path, count in zip(paths, counts, strict=True)}
 
 
 def _joined(units: Sequence[_Unit]) -> tuple[int, int, tuple[str, ...]]:
@@ -182,10 +201,10 @@ def fitting_prefix(
             title = title[: len(title) // 2]
         elif title and headings:
             title = ""
-        elif headings and len(headings[0]) > 40:
-            headings = (headings[0][: len(headings[0]) // 2],)
+        elif headings:
+            headings = tuple(each[: len(each) // 2] for each in headings if len(each) > 1)
         else:
-            break
+            title = title[: len(title) // 2]
     return title, headings
 
 
@@ -194,7 +213,13 @@ def _room(max_tokens: int) -> int:
     return max_tokens - int(max_tokens * PREFIX_SHARE) - 4
 
 
-def _counts(encoder: TokenCounts, texts: Sequence[str]) -> list[int]:
-    """Tokens without the special ones."""
-    special = encoder.token_counts([""])[0]
-    return [each - special for each in encoder.token_counts(texts)] if texts else []
+def _sizes(encoder: TokenCounts, texts: Sequence[str], room: int) -> list[int]:
+    """Tokens without the special ones, or more where a text has many characters a token.
+
+    What has too many characters to fit is not tokenized: its tokens are more than `room`, how many is all the same.
+    """
+    longest = room * CHARACTERS_PER_TOKEN
+    empty, *counts = encoder.token_counts(["", *(each if len(each) <= longest else "" for each in texts)])
+    return [
+        max(tokens - empty, -(-len(text) // CHARACTERS_PER_TOKEN)) for tokens, text in zip(counts, texts, strict=True)
+    ]

@@ -61,6 +61,8 @@ def _print(report: Report, as_json: bool) -> None:
     import sys
     from dataclasses import asdict
 
+    from librarian import one_line
+
     if as_json:
         print(json.dumps(asdict(report), indent=2, ensure_ascii=False))
         return
@@ -69,11 +71,12 @@ def _print(report: Report, as_json: bool) -> None:
         f"{report.kept} kept, {len(report.failed)} failed; {report.chunks} chunks written in {report.seconds:.1f} s"
     )
     if report.empty:
-        print(f"{len(report.empty)} documents hold no text and were left out: {', '.join(report.empty[:3])}, …")
+        names = ", ".join(report.empty[:3]) + (", …" if len(report.empty) > 3 else "")
+        print(f"{len(report.empty)} documents hold no text and were left out: {one_line(names)}")
     if report.skipped:
         kinds = ", ".join(f"{count} {kind}" for kind, count in list(report.skipped.items())[:5])
-        print(f"Files of types that are not read: {kinds}")
+        print(f"Files of types that are not read: {one_line(kinds)}")
     for path, reason in list(report.failed.items())[:SHOWN_FAILURES]:
-        print(f"failed: {path}: {reason}", file=sys.stderr)
+        print(one_line(f"failed: {path}: {reason}"), file=sys.stderr)
     if len(report.failed) > SHOWN_FAILURES:
         print(f"failed: … and {len(report.failed) - SHOWN_FAILURES} more (--json names all)", file=sys.stderr)

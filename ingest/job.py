@@ -7,7 +7,7 @@ for each document its old content, its new one, or both.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,17 +84,23 @@ class IngestJob:
         name = open_for_writing(self._index, self._settings.collection, expected, lambda: self._dense.dimension)
 
         actual = actual_documents(self._index.scroll(name, self._scope, LEDGER_FIELDS), source.prefix)
-        steps = plan(self._desired(source, report), report.failed, actual)
+        desired = self._desired(source, report)
+        steps = plan(desired, [*report.failed, *_below(source.unlisted, actual)], actual)
+        report.failed.update(
+            (each.uri, "the folder cannot be listed: what is in it was left as it is.") for each in source.unlisted
+        )
         report.kept = len(steps.keep)
-        todo = [each for each in source.files if each.uri in {*steps.add, *steps.replace}]
+        changed = {*steps.add, *steps.replace}
+        todo = [each for each in source.files if each.uri in changed]
         on_progress(Progress(len(todo), 0, 0, len(report.failed)))
         for batch in self._batches(todo, steps, report):
             self._write(name, batch, actual, chunker, report)
             done = report.added + report.replaced + len(report.empty)
             on_progress(Progress(len(todo), done, report.chunks, len(report.failed)))
         self._delete(name, [*steps.delete, *report.empty], actual, report)
-        report.failed = {_shown(source, uri): reason for uri, reason in report.failed.items()}
-        report.empty = [_shown(source, uri) for uri in report.empty]
+        shown = {each.uri: each.path for each in (*source.files, *source.unlisted)}
+        report.failed = {shown[uri]: reason for uri, reason in report.failed.items()}
+        report.empty = [shown[uri] for uri in report.empty]
         report.seconds = time.monotonic() - started
         return report
 
@@ -142,6 +148,9 @@ class IngestJob:
                 report.failed[file.uri] = str(error)
                 continue
             prepared = chunk(document, self._dense, self._chunk_tokens)
+            if not prepared:  # nothing but link definitions
+                report.empty.append(file.uri)
+                continue
             batch.append(_Work(document, prepared, file.uri in replaced))
             if sum(len(each.prepared) for each in batch) >= BATCH_CHUNKS:
                 yield batch
@@ -183,5 +192,5 @@ class IngestJob:
         report.deleted = len(gone)
 
 
-def _shown(source: Source, uri: str) -> str:
-    return next(each.path for each in source.files if each.uri == uri)
+def _below(folders: Sequence[SourceFile], uris: Iterable[str]) -> list[str]:
+    return [uri for uri in uris if any(uri.startswith(folder.uri) for folder in folders)]

@@ -23,13 +23,16 @@ TEXT = frozenset({".txt", ".text", ".log"})
 HTML = frozenset({".html", ".htm", ".xhtml"})
 SUPPORTED = MARKDOWN | TEXT | HTML
 
+WESTERN = "cp1252"
+_HIGH = bytes(range(128, 256))
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _MAX_FRONT_MATTER = 64 * 1024
-_SHORTCODE = re.compile(r"\{\{[<%]\s*(/?)\s*([\w/-]*)([^{}]*?)\s*[>%]\}\}")
+# Documents are anybody's: every pattern here takes time in proportion to the text, whatever the text is.
+_SHORTCODE = re.compile(r"\{\{[<%]([^{}]*)[>%]\}\}")
 _SHORTCODE_TEXT = re.compile(r"""\btext=(?:"([^"]*)"|'([^']*)')""")
-_HEADING_ANCHOR = re.compile(r"[ \t]*\{#[\w:.-]+\}[ \t]*$", re.MULTILINE)
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_FIRST_HEADING = re.compile(r"^#[ \t]+(.+?)[ \t]*#*$", re.MULTILINE)
+_HEADING_ANCHOR = re.compile(r"(?<![ \t])[ \t]*\{#[\w:.-]+\}[ \t]*$", re.MULTILINE)
+_FENCE_OR_HEADING = re.compile(r"^ {0,3}(```|~~~)|^#[ \t]+(\S.*)$", re.MULTILINE)
+_MAX_TITLE = 200  # characters; a title is stored with every chunk
 
 
 class EmptyDocument(SourceError):
@@ -78,7 +81,7 @@ def load(
     return Document(
         uri=source.uri,
         path=source.path,
-        title=loaded.title or _title_from_path(source.path),
+        title=(_title(loaded.title) or _title(_title_from_path(source.path))),
         text=loaded.text,
         content_hash=content_hash(data, groups, metadata or {}),
         format=loaded.format,
@@ -105,10 +108,30 @@ def decode(data: bytes) -> str:
 def _guess(data: bytes) -> str:
     from charset_normalizer import from_bytes
 
-    sample = from_bytes(data[: 256 * 1024]).best()
-    if sample is None:
+    sample = data[: 256 * 1024]
+    if _high_bytes(sample) < 0.03 and _decodes(sample, WESTERN):  # English with a few quotes or accents
+        return data.decode(WESTERN, errors="replace")
+    found = from_bytes(sample)
+    best = found.best()
+    if best is None:
         raise SourceError("its character encoding cannot be told; save it as UTF-8.")
-    return data.decode(sample.encoding, errors="replace")
+    # Western and Central European readings of one text often score alike: the commoner one is taken.
+    western = next((each for each in found if each.encoding == WESTERN), best)
+    alike = western.chaos <= best.chaos + 0.02 and western.coherence >= best.coherence - 0.01
+    return data.decode(western.encoding if alike else best.encoding, errors="replace")
+
+
+def _high_bytes(data: bytes) -> float:
+    """Share of the bytes that are not ASCII."""
+    return 1 - len(data.translate(None, _HIGH)) / len(data)
+
+
+def _decodes(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _load_markdown(text: str) -> _Text:
@@ -117,29 +140,62 @@ def _load_markdown(text: str) -> _Text:
     if front:
         title = _front_matter_title(front.group(1))
         text = text[front.end() :]
-    text = _COMMENT.sub("", text)
+    text = _without_comments(text)
     text = _SHORTCODE.sub(_resolve_shortcode, text)
     text = _HEADING_ANCHOR.sub("", text)
-    heading = _FIRST_HEADING.search(text)
-    return _Text(title or (heading.group(1) if heading else None), text, "markdown")
+    return _Text(title or _first_heading(text), text, "markdown")
 
 
 def _front_matter_title(front: str) -> str | None:
-    try:
-        facts = yaml.safe_load(front)
-    except (yaml.YAMLError, ValueError, RecursionError):  # a broken head does not make the body unreadable
+    try:  # composed, not constructed: aliases and merge keys are not followed, so they cannot multiply
+        root = yaml.compose(front, Loader=yaml.SafeLoader)
+    except (
+        yaml.YAMLError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+    ):  # a broken head does not make the body unreadable
         return None
-    title = facts.get("title") if isinstance(facts, dict) else None
-    return " ".join(title.split()) if isinstance(title, str) and title.strip() else None
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        if isinstance(key, yaml.ScalarNode) and key.value == "title" and isinstance(value, yaml.ScalarNode):
+            return None if value.tag == "tag:yaml.org,2002:null" else value.value
+    return None
+
+
+def _without_comments(text: str) -> str:
+    kept, position = [], 0
+    while (start := text.find("<!--", position)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        kept.append(text[position:start])
+        position = end + 3
+    return "".join([*kept, text[position:]])
+
+
+def _first_heading(text: str) -> str | None:
+    """The words of the first heading of level 1; a comment in a code fence is none."""
+    fence = None
+    for match in _FENCE_OR_HEADING.finditer(text):
+        mark, heading = match.groups()
+        if mark:
+            fence = mark if fence is None else None if fence == mark else fence
+        elif fence is None:
+            return str(heading).rstrip().rstrip("#")
+    return None
+
+
+def _title(words: str | None) -> str:
+    """One line of at most _MAX_TITLE characters that any encoding can hold."""
+    line = " ".join((words or "")[: 4 * _MAX_TITLE].encode("utf-8", "replace").decode().split())
+    return line[:_MAX_TITLE].rstrip()
 
 
 def _resolve_shortcode(match: re.Match[str]) -> str:
     """Hugo's shortcodes: one with a text is that text, a section heading is its words, any other is dropped."""
-    text = _SHORTCODE_TEXT.search(match.group(3))
+    name, _, arguments = match.group(1).strip().partition(" ")
+    text = _SHORTCODE_TEXT.search(arguments)
     if text:
         return text.group(1) or text.group(2) or ""
-    if match.group(2) == "heading":
-        return match.group(3).strip().strip("\"'").replace("whatsnext", "What's next").capitalize()
+    if name == "heading":
+        return arguments.strip().strip("\"'").replace("whatsnext", "What's next").capitalize()
     return ""
 
 

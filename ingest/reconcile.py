@@ -35,11 +35,11 @@ class Plan:
 
 
 def actual_documents(points: Iterable[Stored], prefix: str) -> dict[str, Actual]:
-    """The documents under `prefix` that the points belong to."""
+    """The documents that the points belong to: those under a `prefix` that ends in "/", else only that very one."""
     documents: dict[str, Actual] = {}
     for point in points:
         uri = point.payload.get("doc")
-        if not isinstance(uri, str) or not uri.startswith(prefix):
+        if not isinstance(uri, str) or not (uri == prefix or (prefix.endswith("/") and uri.startswith(prefix))):
             continue
         document = documents.setdefault(uri, Actual())
         content_hash = point.payload["doc_hash"]

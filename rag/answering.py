@@ -79,7 +79,8 @@ class Librarian:
         found = await self.retriever.search(
             question.text, question.scope, collection=question.collection, top_k=question.top_k, where=question.where
         )
-        if found.relevance is None or found.relevance < self._settings.min_relevance:
+        # Passages may have been deleted while they were looked for: without any there is nothing to answer from.
+        if found.relevance is None or found.relevance < self._settings.min_relevance or not found.passages:
             yield Sources((), found.relevance, _rejected(found, self._settings.min_relevance))
             yield Text(prompt.ABSTENTION)
             yield self._abstained(question, found)

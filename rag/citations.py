@@ -15,8 +15,13 @@ from rag.schema import Citation, Passage
 MATCH_COVERAGE = 0.7
 MATCH_WORDS = 4
 
+# Characters of a marker, and of a sentence's end, at most. What is longer is plain text: a model that repeats itself
+# must not make the stream stand still, and where the stream is cut must not matter.
+MARKER_LENGTH = 80
+END_LENGTH = 64
+
 _MARKER = re.compile(r"\[\s*(?:passages?\s+)?(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\s*\]", re.IGNORECASE)
-_MARKER_START = re.compile(r"\[\s*(?:p|pa|pas|pass|passa|passag|passages?\s*)?[\d\s,;]{0,64}", re.IGNORECASE)
+_MARKER_START = re.compile(r"\[\s*(?:p|pa|pas|pass|passa|passag|passages?\s*)?[\d\s,;]*", re.IGNORECASE)
 _ENDS = ".!?…"
 _CLOSERS = "\"'”’)*_`"
 _SPECIAL = re.compile(r"[\[.!?…\n]")
@@ -25,6 +30,7 @@ _STOP_WORDS = """
 a an and are as at be been but by can could did do does for from had has have how if in into is it its may might must
 no nor not of on or should so such than that the their them then there these they this those to was were what when
 where which who why will with would you your
+i we he she don doesn didn isn aren wasn won s t ll re ve
 """
 _STOP = frozenset(_STOP_WORDS.split())
 
@@ -33,6 +39,14 @@ def content_words(text: str) -> frozenset[str]:
     """The words that carry meaning, folded and cut to their first six letters (a crude stem, enough to compare)."""
     words = (match.group().casefold() for match in _WORD.finditer(text))
     return frozenset(word[:6] for word in words if word not in _STOP)
+
+
+def _marker(text: str) -> re.Match[str] | None:
+    return _MARKER.match(text, 0, MARKER_LENGTH)
+
+
+def _may_become_marker(text: str) -> bool:
+    return len(text) < MARKER_LENGTH and _MARKER_START.fullmatch(text) is not None
 
 
 class CitationFilter:
@@ -85,12 +99,14 @@ class CitationFilter:
         end += len(self._buffer[end:]) - len(self._buffer[end:].lstrip(_CLOSERS))
         rest = self._buffer[end:]
         after = rest.lstrip(" ")
+        if len(self._buffer) - len(after) >= END_LENGTH:
+            return self._emit(END_LENGTH)
         if not after and not final:
             return None
         if after.startswith("["):  # a marker behind the full stop belongs to the sentence before it
-            if not final and _MARKER_START.fullmatch(after):
+            if not final and _may_become_marker(after):
                 return None
-            if _MARKER.match(after):
+            if _marker(after):
                 shown = self._emit(end + len(rest) - len(after))
                 return shown + (self._bracket(final) or "")
         if rest[:1] in {" ", "\n", "\t", ""}:
@@ -98,9 +114,9 @@ class CitationFilter:
         return self._emit(end)  # "v1.31", "docs.html": no end
 
     def _bracket(self, final: bool) -> str | None:
-        marker = _MARKER.match(self._buffer)
+        marker = _marker(self._buffer)
         if marker is None:
-            if not final and _MARKER_START.fullmatch(self._buffer):
+            if not final and _may_become_marker(self._buffer):
                 return None
             return self._emit(1)
         self._buffer = self._buffer[marker.end() :]

@@ -32,6 +32,8 @@ async def assemble(
 ) -> Context:
     """The fullest prompt that fits, in this order: question, best passages first, latest turns of the history first.
 
+    The answer gets what was asked for, or as much as fits: at least half of what the question leaves, so that a wish
+    for a long answer does not push out the passages that it is to stand on.
     prompt_tokens + max_answer_tokens <= budget.window always holds. Raises PromptTooLong where the instructions and
     the question alone leave no room for an answer of 16 tokens.
     """
@@ -43,10 +45,8 @@ async def assemble(
             f"the question takes {bare} of the model's {budget.window} tokens and leaves no room for an answer; ask a "
             "shorter one."
         )
-    answer = min(budget.answer, room)
-    if answer < budget.answer:
-        dropped.append(Dropped("answer", f"{budget.answer} tokens were asked for, {answer} fit"))
-    limit = min(budget.window - answer, bare + budget.passages)
+    reserved = min(budget.answer, max(room // 2, MIN_ANSWER_TOKENS))
+    limit = min(budget.window - reserved, bare + budget.passages)
 
     unique, doubles = _without_doubles(passages)
     dropped += doubles
@@ -63,7 +63,7 @@ async def assemble(
             dropped.append(Dropped(f"end of passage {unique[0].path}", "token budget"))
     dropped += [Dropped(f"passage {each.path}", "token budget") for each in unique[max(kept, len(chosen)) :]]
 
-    whole = budget.window - answer
+    whole = budget.window - reserved
 
     async def with_turns(number: int) -> int:
         return await counter.count(prompt.build(question, chosen, history[len(history) - number :]))
@@ -73,7 +73,10 @@ async def assemble(
         dropped.append(Dropped(f"{len(history) - turns} earliest turns of the conversation", "token budget"))
     messages = prompt.build(question, chosen, history[len(history) - turns :])
     tokens = await counter.count(messages)
-    return Context(messages, tuple(chosen), tokens, min(answer, budget.window - tokens), tuple(dropped))
+    answer = min(budget.answer, budget.window - tokens)
+    if answer < budget.answer:
+        dropped.append(Dropped("answer", f"{budget.answer} tokens were asked for, {answer} fit"))
+    return Context(messages, tuple(chosen), tokens, answer, tuple(dropped))
 
 
 async def _largest(highest: int, limit: int, tokens: Callable[[int], Awaitable[int]]) -> int:

@@ -141,7 +141,7 @@ class LocalEncoder:
             vectors = self._model.encode_document(
                 list(texts), batch_size=self._batch_size, normalize_embeddings=True, show_progress_bar=False
             )
-        return np.asarray(vectors, dtype=np.float32)
+        return np.asarray(vectors, dtype=np.float32).reshape(len(texts), self.dimension)
 
     def encode_query(self, text: str) -> Vectors:
         """The query's unit vector, shape (dimension,)."""

@@ -88,7 +88,7 @@ class ChatModel:
 
     async def _ask_facts(self) -> ModelFacts:
         listed = await self._models()
-        names = [str(each.get("id")) for each in listed]
+        names = [str(each["id"]) for each in listed if each.get("id")]
         name = self._settings.llm_model or (names[0] if names else None)
         if name is None:
             raise ModelUnavailable(f"the server at {self.url} lists no model; set LIBRARIAN_LLM_MODEL.")
@@ -117,7 +117,7 @@ class ChatModel:
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise ModelUnavailable(self._unreachable(error)) from error
         if response.status_code in {401, 403}:
-            raise ModelUnavailable(f"the model's server at {self.url} refused the key; set LIBRARIAN_LLM_API_KEY.")
+            raise ModelUnavailable(self._refused_key())
         try:
             response.raise_for_status()
             listed = response.json()["data"]
@@ -164,14 +164,14 @@ class ChatModel:
             [(each.role, each.content) for each in messages],
             max_tokens=max_tokens,
             temperature=temperature,
-            **sampling.extra,
+            extra_body=dict(sampling.extra),
         )
         finished = False
         try:
             async for chunk in chunks:
                 reason = chunk.response_metadata.get("finish_reason")
                 finished = finished or reason is not None
-                yield Delta(str(chunk.text), reason, _usage(chunk))
+                yield Delta(_encodable(str(chunk.text)), reason, _usage(chunk))
         except openai.APITimeoutError as error:
             raise ModelUnavailable(
                 f"the chat model at {self.url} sent nothing for {self._settings.llm_timeout:g} s; "
@@ -179,27 +179,54 @@ class ChatModel:
             ) from error
         except openai.APIStatusError as error:
             if error.status_code in {400, 422}:
-                raise BadInput(f"the chat model refused the request: {_reason(error)}") from error
+                raise BadInput(f"the chat model refused the request: {self._reason(error)}") from error
+            if error.status_code in {401, 403}:
+                raise ModelUnavailable(self._refused_key()) from error
+            if error.status_code == 404:
+                self._facts = None  # the server may have come up again with another model
             raise ModelUnavailable(
-                f"the chat model at {self.url} answered with status {error.status_code}: {_reason(error)}"
+                f"the chat model at {self.url} answered with status {error.status_code}: {self._reason(error)}; "
+                "look at the server's log, then ask again."
             ) from error
         except (openai.OpenAIError, httpx2.HTTPError) as error:
             if not finished and isinstance(error, openai.APIConnectionError):
                 self._facts = None  # another model may come up in its place
-            raise ModelUnavailable(f"the chat model at {self.url} broke off: {_reason(error)}") from error
+            raise ModelUnavailable(
+                f"the chat model at {self.url} broke off: {self._reason(error)}; look at the server's log, then ask "
+                "again."
+            ) from error
+        except ValueError as error:  # a line that is no JSON, or a stream without a single chunk
+            raise ModelUnavailable(
+                f"the chat model at {self.url} did not answer like an OpenAI-compatible server "
+                f"({self._reason(error)}); check LIBRARIAN_LLM_URL, which usually ends in /v1."
+            ) from error
         finally:
             close = getattr(chunks, "aclose", None)
             if close:
                 await close()
         if not finished:
-            raise ModelUnavailable(f"the chat model at {self.url} broke off before its answer was complete.")
+            raise ModelUnavailable(
+                f"the chat model at {self.url} broke off before its answer was complete; look at the server's log, "
+                "then ask again."
+            )
+
+    def _refused_key(self) -> str:
+        return f"the model's server at {self.url} refused the key; set LIBRARIAN_LLM_API_KEY."
+
+    def _reason(self, error: Exception) -> str:
+        """The first line of what went wrong, without the key, which some servers repeat in their answer."""
+        lines = str(error).strip().splitlines()
+        reason = lines[0] if lines else type(error).__name__
+        if self._settings.llm_api_key:
+            reason = reason.replace(self._key, "(key)")
+        return reason[:300]
+
+
+def _encodable(text: str) -> str:
+    """The text without lone surrogates, which JSON can carry and UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _usage(chunk: Any) -> Usage | None:
     counted = chunk.usage_metadata
     return Usage(counted["input_tokens"], counted["output_tokens"]) if counted else None
-
-
-def _reason(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:300]

@@ -20,17 +20,24 @@ SYSTEM = (
 ABSTENTION = "I don't know: nothing in the indexed documents is relevant enough to answer this."
 
 # Control tokens of the chat templates in use: <|im_start|> and kin (Qwen, SmolLM, Llama 3, Phi), [INST] and <<SYS>>
-# (Llama 2, Mistral), <start_of_turn> (Gemma), <s> and </s>, ideographic bars (DeepSeek).
+# (Llama 2, Mistral), <start_of_turn> (Gemma), <s> and </s>, ideographic bars (DeepSeek). SmolLM2 was trained with the
+# code markers of StarCoder, so a plain <filename> in a manual is a special token to it.
 _CONTROL = re.compile(
     r"<[|｜][^<>\n]{0,64}?[|｜]>"
     r"|<[|｜]|[|｜]>"
     r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"
     r"|<</?SYS>>"
-    r"|</?(?:s|start_of_turn|end_of_turn|bos|eos|pad|unk|think|tool_call|tool_response)>",
+    r"|</?(?:s|start_of_turn|end_of_turn|bos|eos|pad|unk|think|tool_call|tool_response)>"
+    r"|<(?:repo_?name|file_sep|filename|gh_stars|issue_(?:start|comment|closed)|empty_output"
+    r"|jupyter_(?:start|text|code|output|script))>",
     re.IGNORECASE,
 )
 _DELIMITER = re.compile(r"<(?=\s*/?\s*passage\b)", re.IGNORECASE)
-_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\U000e0000-\U000e007f]")
+# Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt), bidi controls among them: what nobody sees.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 
 
 def neutralise(text: str) -> str:

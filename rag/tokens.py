@@ -91,8 +91,9 @@ class ServerTokenCounter:
             response.raise_for_status()
             return int(response.json()["count"])
         except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
+            reason = next(iter(str(error).splitlines()), "")  # httpx2 adds a line of advice to a status
             raise ModelUnavailable(
-                f"the model's server did not count tokens at {self._url} ({type(error).__name__}: {error}); "
+                f"the model's server did not count tokens at {self._url} ({type(error).__name__}: {reason}); "
                 "set LIBRARIAN_LLM_TOKENIZER to count them here."
             ) from error
 

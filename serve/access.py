@@ -37,7 +37,7 @@ async def reader(request: Request) -> Scope:
     if settings.api_key:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         wanted = settings.api_key.get_secret_value()
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), wanted.encode()):
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), wanted.encode()):
             raise HTTPException(401, "a valid key is needed: Authorization: Bearer KEY")
     return Scope(settings.tenant, frozenset(settings.groups))
 

@@ -16,12 +16,14 @@ log = structlog.get_logger()
 
 TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 CODES = {
+    400: "invalid_request",
     401: "invalid_api_key",
     404: "not_found",
     405: "method_not_allowed",
     413: "request_too_large",
     429: "overloaded",
 }
+INTERNAL = "an internal error; the service's log has it under this id."
 RETRY_AFTER = {429: "1", 503: "5"}
 
 
@@ -32,10 +34,12 @@ def body(status: int, code: str, message: str, request_id: str, param: str | Non
 
 
 def response(request: Request, status: int, code: str, message: str, param: str | None = None) -> JSONResponse:
-    """An error response; 429 and 503 say when to come back."""
+    """An error response; 429 and 503 say when to come back, 413 ends the connection: its body may have no end."""
     headers = {"Retry-After": RETRY_AFTER[status]} if status in RETRY_AFTER else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if status == 413:
+        headers["Connection"] = "close"
     return JSONResponse(body(status, code, message, request.state.request_id, param), status, headers)
 
 
@@ -48,10 +52,15 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
+        found = error.errors()
+        first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
         place = ".".join(str(each) for each in first["loc"] if each != "body")
         if first["type"] == "extra_forbidden":
             message = f"the field '{place}' is not supported"
+        elif first["type"] == "json_invalid":
+            place, message = "", f"the body is not JSON: {first['ctx']['error']} at character {first['loc'][-1]}"
+        elif not place and "json" not in request.headers.get("content-type", ""):
+            message = "the body must be JSON, sent with Content-Type: application/json"
         else:
             message = f"{place or 'the body'}: {first['msg']}"
         return response(request, 400, "invalid_request", message, place or None)
@@ -59,7 +68,9 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
         code = CODES.get(error.status_code, "error")
-        return response(request, error.status_code, code, str(error.detail))
+        answer = response(request, error.status_code, code, str(error.detail))
+        answer.headers.update(error.headers or {})  # Allow, where the method is the wrong one
+        return answer
 
     @app.exception_handler(TimeoutError)
     async def _slow(request: Request, error: TimeoutError) -> JSONResponse:
@@ -68,4 +79,6 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _unknown(request: Request, error: Exception) -> JSONResponse:
         log.error("request failed", request_id=request.state.request_id, exc_info=error)
-        return response(request, 500, "internal_error", "an internal error; the service's log has it under this id.")
+        answer = response(request, 500, "internal_error", INTERNAL)
+        answer.headers["X-Request-Id"] = request.state.request_id  # this one alone does not pass through the Guard
+        return answer

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -40,7 +42,7 @@ def base_url(settings: Settings) -> str:
 def bind(settings: Settings) -> socket.socket:
     """The listening socket, taken before anything slow starts. Raises PortTaken."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # only so asyncio sets TCP_NODELAY
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))
@@ -71,6 +73,12 @@ class Server(uvicorn.Server):
         )
         self._on_ready = on_ready
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop gracefully, at once on a second SIGINT. uvicorn would raise the signal again at its end, and a SIGTERM
+        would then kill the process before the index is closed."""
+        self.force_exit = self.force_exit or (self.should_exit and sig == signal.SIGINT)
+        self.should_exit = True
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
         await super().startup(sockets)
@@ -90,7 +98,7 @@ def run_server(
     """
     check_exposure(settings)
     configure_logs(settings)
-    with listening or bind(settings) as taken, suppress(KeyboardInterrupt):  # uvicorn repeats the signal at its end
+    with listening or bind(settings) as taken, suppress(KeyboardInterrupt):  # Ctrl-C before uvicorn takes it
         asyncio.run(_serve(settings, taken, on_ready))
 
 

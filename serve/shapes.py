@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from rag.schema import Answer, Citation, Dropped, Passage, SearchResult, Usage
 
@@ -64,11 +64,22 @@ class TextPart(Strict):
     text: str = Field(max_length=MAX_TEXT)
 
 
+def _content_kind(value: object) -> str:
+    """Which kind of content is meant, so that an error speaks of that one only."""
+    return "parts" if isinstance(value, list) else "text"
+
+
+Content = Annotated[
+    Annotated[str, Field(max_length=MAX_TEXT), Tag("text")] | Annotated[list[TextPart], Tag("parts")],
+    Discriminator(_content_kind),
+]
+
+
 class ChatMessage(BaseModel):
     """One turn. Content is text, or a list of text parts."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[str, Field(max_length=MAX_TEXT)] | list[TextPart]
+    content: Content
 
     def text(self) -> str:
         """The turn's words."""

@@ -12,10 +12,14 @@ from serve import shapes
 
 DONE = b"data: [DONE]\n\n"
 
+# Line ends to Unicode though not to the specification: clients that split with str.splitlines (httpx) break there.
+_LINE_ENDS = {ord(each): f"\\u{ord(each):04x}" for each in "\x85\u2028\u2029"}
+
 
 def event(data: Mapping[str, Any]) -> bytes:
-    """One event. JSON escapes line breaks, so it is always one line."""
-    return b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    """One event. JSON escapes line breaks, and Unicode's are escaped here, so it is always one line."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return b"data: " + text.translate(_LINE_ENDS).encode() + b"\n\n"
 
 
 class ChunkWriter:

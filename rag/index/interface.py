@@ -138,7 +138,7 @@ class Index(Protocol):
         ...
 
     def upsert(self, name: str, records: Sequence[Record], scope: Scope) -> None:
-        """Write points and return once they are durable. The payload's tenant becomes the scope's.
+        """Write points; on return they survive the process's death. The payload's tenant becomes the scope's.
 
         Nothing is written where one of them is malformed. Where the call fails on the way, a part may be written:
         writing the same points again is always right.

@@ -19,7 +19,7 @@ def config(set_: Set = None, json_: Json = False) -> None:
     rows: list[dict[str, Any]] = []
     for name, field in Settings.model_fields.items():
         value = getattr(loaded.settings, name)
-        shown = "(set, hidden)" if isinstance(value, SecretStr) else value
+        shown = "(set, hidden)" if isinstance(value, SecretStr) else _without_password(value)
         rows.append(
             {
                 "name": name,
@@ -36,3 +36,10 @@ def config(set_: Set = None, json_: Json = False) -> None:
     for row in rows:
         value = "" if row["value"] in (None, []) else str(row["value"])
         print(f"{row['name']:{width}}  {value:24}  {row['source']:12}  {row['meaning']}")
+
+
+def _without_password(value: Any) -> Any:
+    """A URL's user and password are secrets too."""
+    import re
+
+    return re.sub(r"(?<=://)[^/@]*@", "(hidden)@", value) if isinstance(value, str) else value

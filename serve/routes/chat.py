@@ -12,6 +12,8 @@ from typing import Annotated
 import structlog
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Send
+from starlette.types import Scope as ASGIScope
 
 from rag.answering import Event, Librarian, Question
 from rag.errors import BadInput, LibrarianError
@@ -23,6 +25,7 @@ from serve.metrics import Metrics
 from serve.shapes import ChatRequest, ChatResponse, ErrorResponse, chat_response
 
 MODEL = "librarian"
+LAST_WORDS_SECONDS = 2.0  # after the deadline, for the event that tells of it
 PASSED_THROUGH = ("top_p", "seed", "stop", "presence_penalty", "frequency_penalty")
 
 router = APIRouter(tags=["answers"])
@@ -34,7 +37,7 @@ log = structlog.get_logger()
     response_model=ChatResponse,
     responses={
         200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
-        **{status: {"model": ErrorResponse} for status in (400, 401, 404, 409, 413, 429, 503, 504)},
+        **{status: {"model": ErrorResponse} for status in (400, 401, 404, 409, 413, 429, 503, 504, "default")},
     },
     dependencies=[Depends(admitted)],
 )
@@ -48,25 +51,45 @@ async def chat(
     librarian: Librarian = request.app.state.librarian
     metrics: Metrics = request.app.state.metrics
     seconds: float = request.app.state.settings.request_timeout
+    deadline = asyncio.get_running_loop().time() + seconds
     question = to_question(body, scope)
     identifier, created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
     if not body.stream:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout_at(deadline):
             answer = await librarian.answer(question)
         metrics.answered(answer)
         return chat_response(answer, identifier, created, body.model)
 
     events = librarian.stream(question)
     try:  # what can be told before the first byte is told by the status
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout_at(deadline):
             first = await anext(events)
     except BaseException:
         await events.aclose()
         raise
     usage = bool(body.stream_options and body.stream_options.include_usage)
     writer = sse.ChunkWriter(identifier, created, body.model, usage)
-    stream = _stream(first, events, writer, metrics, request.state.request_id, seconds)
-    return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+    stream = _stream(first, events, writer, metrics, request.state.request_id, deadline)
+    return TimedStream(stream, deadline + LAST_WORDS_SECONDS)
+
+
+class TimedStream(StreamingResponse):
+    """An event stream that is cut off at `end` (the event loop's time), also where the reader has stopped reading."""
+
+    def __init__(self, content: AsyncGenerator[bytes], end: float) -> None:
+        super().__init__(content, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+        self._content = content
+        self._end = end
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """Send it. The generator is closed here: where the reader leaves or stalls it stands at a yield."""
+        try:
+            async with asyncio.timeout_at(self._end):
+                await super().__call__(scope, receive, send)
+        except TimeoutError:  # uvicorn closes a connection whose response was not completed
+            log.warning("reader too slow", request_id=scope["state"]["request_id"])
+        finally:
+            await self._content.aclose()
 
 
 async def _stream(
@@ -75,23 +98,30 @@ async def _stream(
     writer: sse.ChunkWriter,
     metrics: Metrics,
     request_id: str,
-    seconds: float,
+    deadline: float,
 ) -> AsyncGenerator[bytes]:
-    """The bytes of a stream. An error after the first byte is an event; closing this closes the model's stream."""
+    """The bytes of a stream. An error after the first byte is an event; closing this closes the model's stream.
+
+    No timeout spans a yield: it would cancel whoever is sending then.
+    """
     async with aclosing(events):
         try:
-            async with asyncio.timeout(seconds):
-                yield writer.write(first)
-                async for event in events:
-                    if isinstance(event, Answer):
-                        metrics.answered(event)
-                    yield writer.write(event)
+            event: Event | None = first
+            while event is not None:
+                if isinstance(event, Answer):
+                    metrics.answered(event)
+                yield writer.write(event)
+                async with asyncio.timeout_at(deadline):
+                    event = await anext(events, None)
         except LibrarianError as error:
             log.warning("answer broke off", request_id=request_id, code=error.code, reason=str(error))
             yield sse.event(errors.body(error.http_status, error.code, str(error), request_id)) + sse.DONE
         except TimeoutError:
-            message = f"the answer took longer than {seconds:g} s (LIBRARIAN_REQUEST_TIMEOUT)."
+            message = "the answer took longer than LIBRARIAN_REQUEST_TIMEOUT allows."
             yield sse.event(errors.body(504, "timeout", message, request_id)) + sse.DONE
+        except Exception as error:  # no handler sees it any more: the status has been sent
+            log.error("answer broke off", request_id=request_id, exc_info=error)
+            yield sse.event(errors.body(500, "internal_error", errors.INTERNAL, request_id)) + sse.DONE
 
 
 def to_question(body: ChatRequest, scope: Scope) -> Question:

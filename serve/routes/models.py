@@ -18,7 +18,7 @@ router = APIRouter(tags=["answers"])
 @router.get(
     "/v1/models",
     response_model=ModelsResponse,
-    responses={status: {"model": ErrorResponse} for status in (401, 503)},
+    responses={status: {"model": ErrorResponse} for status in (401, 503, "default")},
 )
 async def models(request: Request, scope: Annotated[Scope, Depends(reader)]) -> ModelsResponse:
     """`librarian` answers from the default collection, `librarian/NAME` from another."""

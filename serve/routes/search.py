@@ -18,7 +18,7 @@ router = APIRouter(tags=["retrieval"])
 @router.post(
     "/v1/search",
     response_model=SearchResponse,
-    responses={status: {"model": ErrorResponse} for status in (400, 401, 404, 409, 413, 429, 503, 504)},
+    responses={status: {"model": ErrorResponse} for status in (400, 401, 404, 409, 413, 429, 503, 504, "default")},
     dependencies=[Depends(admitted)],
 )
 async def search(request: Request, body: SearchRequest, scope: Annotated[Scope, Depends(reader)]) -> SearchResponse:

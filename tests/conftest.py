@@ -1,0 +1,91 @@
+"""What the tests share: settings without an outside world, passages, a cheap token counter, the real encoder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+from rag.encoders import LocalEncoder
+from rag.schema import Message, Passage
+from rag.settings import PREFIX, Settings, load
+from tests.fake_model import FakeModel
+
+# A machine that is busy with other things is no failure of the code.
+hypothesis_settings.register_profile("librarian", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("librarian")
+
+
+class WordCounter:
+    """Stands for a TokenCounter: one token a word, and three a message for the template's own tokens.
+
+    Exact, quick, and growing with the text as a real one; `calls` says how often it was asked, which may be remote.
+    """
+
+    name = "words"
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def count(self, messages: Sequence[Message]) -> int:
+        self.calls += 1
+        return sum(len(each.content.split()) + 3 for each in messages)
+
+
+def make_passage(text: str = "Kubernetes runs containers.", number: int = 1, **fields: Any) -> Passage:
+    """A passage `number` with a path, title and span to match; `fields` replace any of its own."""
+    values: dict[str, Any] = {
+        "id": f"00000000-0000-0000-0000-{number:012d}",
+        "text": text,
+        "score": 1 / number,
+        "uri": f"file:///docs/{number}.md",
+        "path": f"docs/{number}.md",
+        "title": f"Document {number}",
+        "heading_path": (),
+        "ordinal": 0,
+        "start": 0,
+        "end": len(text),
+    }
+    return Passage(**{**values, **fields})
+
+
+@pytest.fixture
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder (returned) and no LIBRARIAN_* variable."""
+    for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def settings(clean_environment: Path) -> Callable[..., Settings]:
+    """A factory: `settings(top_k=3)`. Everything that is written lies below tmp_path."""
+
+    def make(**values: Any) -> Settings:
+        return load({"data_dir": clean_environment / ".librarian", **values}).settings
+
+    return make
+
+
+@pytest.fixture
+def word_counter() -> WordCounter:
+    return WordCounter()
+
+
+@pytest.fixture(scope="session")
+def minilm() -> LocalEncoder:
+    """The real packaged encoder; loaded once, by the first test that encodes or counts with it."""
+    return LocalEncoder("minilm")
+
+
+@pytest.fixture
+def fake_model() -> Iterator[FakeModel]:
+    """A running stand-in for the chat model's server."""
+    with FakeModel() as model:
+        yield model

@@ -1,0 +1,560 @@
+"""The ingestion job on the embedded engine: what a run changes, what it leaves, and what a killed one leaves behind."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ingest.job import IngestJob, Report
+from ingest.progress import shown_progress
+from rag.encoders import Bm25Encoder, LocalEncoder, Vectors
+from rag.errors import FingerprintMismatch, SourceError
+from rag.index.embedded import EmbeddedIndex
+from rag.index.interface import DenseLeg
+from rag.schema import Scope
+from rag.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+Points = dict[str, Mapping[str, Any]]
+
+
+class HashEncoder(LocalEncoder):
+    """Stands for an encoder where its meaning is not the point: a vector is a hash, a token is a word.
+
+    `texts` holds what was encoded.
+    """
+
+    def __init__(self, name: str = "hash") -> None:
+        super().__init__(name)
+        self.texts: list[str] = []
+
+    @property
+    def fingerprint(self) -> Mapping[str, Any]:  # type: ignore[override]
+        return {"name": self.name, "sha256": hashlib.sha256(self.name.encode()).hexdigest()}
+
+    @property
+    def dimension(self) -> int:
+        return 8
+
+    @property
+    def max_tokens(self) -> int:  # type: ignore[override]
+        return 32
+
+    def encode_documents(self, texts: Sequence[str]) -> Vectors:
+        self.texts += texts
+        rows = [list(hashlib.sha256(each.encode()).digest()[:8]) for each in texts]
+        return np.asarray(rows, dtype=np.float32).reshape(len(texts), 8) + 1
+
+    def token_counts(self, texts: Sequence[str]) -> list[int]:
+        return [len(each.split()) + 2 for each in texts]
+
+    def token_offsets(self, text: str) -> list[tuple[int, int]]:
+        offsets, end = [], 0
+        for word in text.split():
+            start = text.index(word, end)
+            end = start + len(word)
+            offsets.append((start, end))
+        return offsets
+
+
+@pytest.fixture
+def encoder() -> HashEncoder:
+    return HashEncoder()
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[EmbeddedIndex]:
+    opened = EmbeddedIndex(tmp_path / "index")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def docs(tmp_path: Path) -> Path:
+    """Three documents of some chunks each."""
+    folder = tmp_path / "docs"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "one.md").write_text("# One\n\n" + "One sentence about pods here. " * 20)
+    (folder / "two.txt").write_text("Two sentences about nodes. " * 20)
+    (folder / "sub" / "three.html").write_text("<title>Three</title><p>" + "It is about probes. " * 20)
+    return folder
+
+
+Run = Callable[..., Report]
+
+
+@pytest.fixture
+def run(index: EmbeddedIndex, encoder: HashEncoder, settings: Callable[..., Settings]) -> Run:
+    """Ingest a folder; other settings and another encoder as named."""
+
+    def ingest(source: Path, dense: LocalEncoder = encoder, **values: Any) -> Report:
+        made = settings(**values)
+        return IngestJob(index, dense, Bm25Encoder(), made).run(source)
+
+    return ingest
+
+
+def stored(index: EmbeddedIndex, collection: str = "documents", tenant: str = "default") -> Points:
+    return {each.id: each.payload for each in index.scroll(collection, Scope.owner(tenant))}
+
+
+def paths(points: Points) -> set[str]:
+    return {str(each["path"]) for each in points.values()}
+
+
+def counted(report: Report) -> tuple[int, int, int, int]:
+    return report.added, report.replaced, report.kept, report.deleted
+
+
+class TestReconciling:
+    def test_the_first_run_adds_every_document_whole(self, run: Run, docs: Path, index: EmbeddedIndex) -> None:
+        report = run(docs)
+        points = stored(index)
+        assert counted(report) == (3, 0, 0, 0)
+        assert paths(points) == {"one.md", "two.txt", "sub/three.html"}
+        assert len(points) == report.chunks > 3
+        for payload in points.values():
+            same = [each for each in points.values() if each["doc"] == payload["doc"]]
+            assert sorted(each["ordinal"] for each in same) == list(range(payload["chunks"]))
+
+    def test_the_second_run_embeds_nothing(
+        self, run: Run, docs: Path, index: EmbeddedIndex, encoder: HashEncoder
+    ) -> None:
+        run(docs)
+        before, encoded = stored(index), len(encoder.texts)
+        report = run(docs)
+        assert counted(report) == (0, 0, 3, 0)
+        assert len(encoder.texts) == encoded > 0
+        assert stored(index) == before
+
+    def test_only_what_changed_is_embedded_again(
+        self, run: Run, docs: Path, index: EmbeddedIndex, encoder: HashEncoder
+    ) -> None:
+        run(docs)
+        encoder.texts.clear()
+        (docs / "one.md").write_text("# One\n\nShort now.")
+        (docs / "four.md").write_text("A fourth one.")
+        (docs / "two.txt").unlink()
+        report = run(docs)
+        points = stored(index)
+        assert counted(report) == (1, 1, 1, 1)
+        assert sorted(encoder.texts) == ["One\n# One\n\nShort now.", "four\nA fourth one."]
+        assert paths(points) == {"one.md", "four.md", "sub/three.html"}
+        assert [each["text"] for each in points.values() if each["path"] == "one.md"] == ["# One\n\nShort now."]
+
+    def test_a_file_that_is_touched_but_not_changed_is_kept(self, run: Run, docs: Path) -> None:
+        run(docs)
+        os.utime(docs / "one.md", (1, 1))
+        assert counted(run(docs)) == (0, 0, 3, 0)
+
+    def test_a_document_that_holds_no_text_any_more_is_taken_out_and_named(
+        self, run: Run, docs: Path, index: EmbeddedIndex
+    ) -> None:
+        run(docs)
+        (docs / "one.md").write_text("---\ntitle: Only a head\n---\n")
+        (docs / "two.txt").write_text("")
+        report = run(docs)
+        assert sorted(report.empty) == ["one.md", "two.txt"]
+        assert report.deleted == 2
+        assert paths(stored(index)) == {"sub/three.html"}
+        assert not report.failed
+
+    def test_a_document_of_which_no_chunk_can_be_made_is_empty_not_added_for_ever(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "links"
+        folder.mkdir()
+        (folder / "links.md").write_text("[x]: https://example.com\n")
+        report = run(folder)
+        assert (report.added, report.empty) == (0, ["links.md"])
+
+    def test_two_folders_in_one_collection_do_not_disturb_each_other(
+        self, run: Run, docs: Path, tmp_path: Path, index: EmbeddedIndex
+    ) -> None:
+        beside = tmp_path / "docs-2"
+        shutil.copytree(docs, beside)
+        run(docs)
+        run(beside)
+        (beside / "one.md").unlink()
+        assert counted(run(beside)) == (0, 0, 2, 1)
+        assert counted(run(docs)) == (0, 0, 3, 0)
+        assert len({each["doc"] for each in stored(index).values()}) == 5
+
+    def test_a_single_file_is_a_source_that_owns_no_other_file(
+        self, run: Run, docs: Path, index: EmbeddedIndex
+    ) -> None:
+        (docs / "one.mdx").write_text("Its name begins like another's.")
+        run(docs)
+        assert counted(run(docs / "one.md")) == (0, 0, 1, 0)
+        assert "one.mdx" in paths(stored(index))
+
+    def test_two_tenants_with_the_same_folder_do_not_disturb_each_other(
+        self, run: Run, docs: Path, index: EmbeddedIndex
+    ) -> None:
+        run(docs, tenant="acme")
+        report = run(docs, tenant="globex")
+        assert counted(report) == (3, 0, 0, 0)
+        acme, globex = stored(index, tenant="acme"), stored(index, tenant="globex")
+        assert len(acme) == len(globex) > 0
+        assert not set(acme) & set(globex)
+        (docs / "one.md").unlink()
+        assert run(docs, tenant="globex").deleted == 1
+        assert stored(index, tenant="acme") == acme
+
+    def test_two_collections_hold_what_each_was_given(self, run: Run, docs: Path, index: EmbeddedIndex) -> None:
+        run(docs, collection="a")
+        run(docs / "sub", collection="b")
+        assert len(paths(stored(index, "a"))) == 3
+        assert paths(stored(index, "b")) == {"three.html"}
+
+    def test_progress_ends_with_every_document_done(
+        self, index: EmbeddedIndex, docs: Path, encoder: HashEncoder, settings: Callable[..., Settings]
+    ) -> None:
+        seen = []
+        IngestJob(index, encoder, Bm25Encoder(), settings()).run(docs, seen.append)
+        assert (seen[0].documents, seen[0].done) == (3, 0)
+        assert (seen[-1].documents, seen[-1].done, seen[-1].failed) == (3, 3, 0)
+
+    def test_progress_that_is_quiet_prints_nothing(
+        self, index: EmbeddedIndex, docs: Path, encoder: HashEncoder, settings: Callable[..., Settings], capfd: Any
+    ) -> None:
+        with shown_progress(quiet=True) as show:
+            IngestJob(index, encoder, Bm25Encoder(), settings()).run(docs, show)
+        assert capfd.readouterr() == ("", "")
+
+
+class TestWhatCannotBeRead:
+    def test_a_bad_document_among_good_ones_fails_alone(self, run: Run, docs: Path, index: EmbeddedIndex) -> None:
+        (docs / "binary.md").write_bytes(b"\x89PNG\0\0" * 50)
+        (docs / "deep.html").write_text("<div>" * 10_000 + "text")
+        report = run(docs)
+        assert set(report.failed) == {"binary.md", "deep.html"}
+        assert report.added == 3
+        assert paths(stored(index)) == {"one.md", "two.txt", "sub/three.html"}
+
+    def test_a_document_that_became_bad_keeps_its_chunks_and_is_reported(
+        self, run: Run, docs: Path, index: EmbeddedIndex
+    ) -> None:
+        run(docs)
+        before = stored(index)
+        (docs / "one.md").write_bytes(b"\0\1\2" * 50)
+        report = run(docs)
+        assert set(report.failed) == {"one.md"}
+        assert report.deleted == 0
+        assert stored(index) == before
+
+    @pytest.mark.parametrize("how", ["broken link", "loop of links"])
+    def test_a_file_that_cannot_be_opened_keeps_its_chunks_and_is_reported(
+        self, run: Run, docs: Path, index: EmbeddedIndex, how: str
+    ) -> None:
+        run(docs)
+        before = stored(index)
+        (docs / "one.md").unlink()
+        (docs / "one.md").symlink_to(docs / ("gone.md" if how == "broken link" else "one.md"))
+        report = run(docs)
+        assert set(report.failed) == {"one.md"}
+        assert report.failed["one.md"].startswith("it cannot be read: ")
+        assert stored(index) == before
+
+    def test_a_disk_error_while_reading_keeps_the_chunks_and_is_reported(
+        self, run: Run, docs: Path, index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run(docs)
+        before, opened = stored(index), Path.open
+
+        def failing(self: Path, *arguments: Any, **options: Any) -> Any:
+            if self.name == "two.txt":
+                raise OSError(5, "Input/output error")
+            return opened(self, *arguments, **options)
+
+        monkeypatch.setattr(Path, "open", failing)
+        report = run(docs)
+        assert report.failed == {"two.txt": "it cannot be read: Input/output error."}
+        assert counted(report) == (0, 0, 2, 0)
+        assert stored(index) == before
+
+    def test_a_folder_that_cannot_be_listed_keeps_its_documents_and_is_reported(
+        self, run: Run, docs: Path, index: EmbeddedIndex, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run(docs)
+        before, scandir = stored(index), os.scandir
+
+        def failing(path: Any) -> Any:
+            if str(path).endswith("sub"):
+                raise PermissionError(13, "Permission denied", str(path))
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", failing)
+        report = run(docs)
+        assert set(report.failed) == {"sub/"}
+        assert counted(report) == (0, 0, 2, 0)
+        assert stored(index) == before
+
+    @pytest.mark.parametrize("left", [None, "picture.png", ".hidden.md"])
+    def test_an_emptied_folder_is_refused_before_anything_is_deleted(
+        self, run: Run, docs: Path, index: EmbeddedIndex, left: str | None
+    ) -> None:
+        run(docs)
+        before = stored(index)
+        shutil.rmtree(docs)
+        docs.mkdir()
+        if left:
+            (docs / left).write_text("x")
+        with pytest.raises(SourceError, match="holds no document"):
+            run(docs)
+        assert stored(index) == before
+
+    def test_a_missing_folder_makes_no_collection(self, run: Run, tmp_path: Path, index: EmbeddedIndex) -> None:
+        with pytest.raises(SourceError, match="there is no file or folder"):
+            run(tmp_path / "nowhere")
+        assert index.collections() == []
+
+    @pytest.mark.parametrize("path", ["x" * 5000, "~nobody-of-that-name/docs", "loop/docs", "one.md/docs", "a\0b"])
+    def test_a_path_that_cannot_be_followed_is_an_error_in_words(self, run: Run, docs: Path, path: str) -> None:
+        (docs / "loop").symlink_to(docs / "loop")
+        with pytest.raises(SourceError) as raised:
+            run(Path(path) if path.startswith("~") else docs / path)
+        assert "\n" not in str(raised.value)
+
+    def test_a_document_over_the_limit_is_refused_with_both_sizes_and_the_setting(self, run: Run, docs: Path) -> None:
+        with (docs / "big.txt").open("wb") as file:
+            file.truncate(50_000_000)  # sparse: it is refused by its size, unread
+        report = run(docs)
+        assert report.failed == {"big.txt": "it has 50.0 MB, more than the 33.6 MB of LIBRARIAN_MAX_DOCUMENT_BYTES."}
+        assert report.added == 3
+
+    def test_a_document_that_grew_past_the_limit_since_it_was_listed_is_refused(
+        self, run: Run, docs: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ingest.sources._source_file", _of_size_zero(monkeypatch))
+        report = run(docs, max_document_bytes=300)
+        assert set(report.failed) == {"one.md", "two.txt", "sub/three.html"}
+        assert all("LIBRARIAN_MAX_DOCUMENT_BYTES" in reason for reason in report.failed.values())
+
+    def test_a_file_name_that_is_no_utf_8_is_shown_with_replacements(
+        self, run: Run, docs: Path, index: EmbeddedIndex
+    ) -> None:
+        Path(os.fsdecode(os.fsencode(docs) + b"/caf\xe9.md")).write_text("Coffee.")
+        assert not run(docs).failed
+        assert "caf\ufffd.md" in paths(stored(index))
+        assert counted(run(docs)) == (0, 0, 4, 0)
+
+
+def _of_size_zero(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    from dataclasses import replace
+
+    from ingest import sources
+
+    made = sources._source_file
+    return lambda file, root: replace(made(file, root), size=0)
+
+
+class TestWhichFiles:
+    def test_hidden_files_and_tools_folders_are_left_alone(self, run: Run, docs: Path, index: EmbeddedIndex) -> None:
+        for name in (".hidden.md", ".git/a.md", "node_modules/p/README.md", "__pycache__/a.md", "sub/.cache/a.md"):
+            (docs / name).parent.mkdir(parents=True, exist_ok=True)
+            (docs / name).write_text("Not a person's document.")
+        assert run(docs).added == 3
+
+    def test_other_types_are_counted_by_extension(self, run: Run, docs: Path) -> None:
+        for name in ("a.png", "b.PNG", "Makefile"):
+            (docs / name).write_text("x")
+        assert run(docs).skipped == {".png": 2, "no extension": 1}
+
+    def test_extensions_are_read_in_any_case(self, run: Run, docs: Path) -> None:
+        (docs / "LOUD.MD").write_text("Loud.")
+        assert run(docs).added == 4
+
+    def test_a_link_to_a_file_is_that_file_and_a_link_to_a_folder_is_not_followed(
+        self, run: Run, docs: Path, tmp_path: Path, index: EmbeddedIndex
+    ) -> None:
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        (outside / "far.md").write_text("Far away.")
+        (docs / "near.md").symlink_to(outside / "far.md")
+        (docs / "folder").symlink_to(outside)
+        (docs / "round").symlink_to(docs)
+        assert run(docs).added == 4
+        assert paths(stored(index)) == {"one.md", "two.txt", "sub/three.html", "near.md"}
+
+    def test_a_pipe_is_not_waited_for(self, run: Run, docs: Path) -> None:
+        os.mkfifo(docs / "pipe.md")
+        report = run(docs)
+        assert (report.added, report.failed) == (3, {})
+
+    def test_one_folder_by_two_names_is_one_source(self, run: Run, docs: Path, tmp_path: Path) -> None:
+        (tmp_path / "alias").symlink_to(docs)
+        run(docs)
+        assert counted(run(tmp_path / "alias")) == (0, 0, 3, 0)
+        assert counted(run(docs / "sub" / "..")) == (0, 0, 3, 0)
+
+
+class TestFingerprints:
+    def test_another_encoder_is_refused_and_changes_nothing(self, run: Run, docs: Path, index: EmbeddedIndex) -> None:
+        run(docs)
+        before = stored(index)
+        (docs / "one.md").unlink()
+        with pytest.raises(FingerprintMismatch, match=r"'hash' .* 'other' .*--collection"):
+            run(docs, HashEncoder("other"))
+        assert stored(index) == before
+
+    def test_another_chunk_size_is_refused_and_changes_nothing(
+        self, run: Run, docs: Path, index: EmbeddedIndex, encoder: HashEncoder
+    ) -> None:
+        run(docs)
+        before, encoded = stored(index), len(encoder.texts)
+        with pytest.raises(FingerprintMismatch, match=r"chunker structure-1:32\b.*chunker structure-1:16\b"):
+            run(docs, chunk_tokens=16)
+        assert stored(index) == before
+        assert len(encoder.texts) == encoded
+        assert len(index.collections()) == 1
+
+    def test_another_language_of_keywords_is_refused(
+        self, index: EmbeddedIndex, docs: Path, encoder: HashEncoder, settings: Callable[..., Settings]
+    ) -> None:
+        IngestJob(index, encoder, Bm25Encoder(), settings()).run(docs)
+        with pytest.raises(FingerprintMismatch, match="german"):
+            IngestJob(index, encoder, Bm25Encoder("german"), settings()).run(docs)
+
+    def test_a_chunk_size_beyond_the_encoder_is_what_the_encoder_reads(self, run: Run, docs: Path) -> None:
+        run(docs)
+        assert run(docs, chunk_tokens=1000).kept == 3
+
+
+class TestRealEncoder:
+    def test_every_vector_is_that_of_the_text_under_its_title_and_headings(
+        self, run: Run, docs: Path, index: EmbeddedIndex, minilm: LocalEncoder
+    ) -> None:
+        (docs / "probes.md").write_text(
+            "---\ntitle: Probes\n---\n## Readiness\n\nA readiness probe says when to send traffic."
+        )
+        assert run(docs, minilm).added == 4
+        vector = minilm.encode_documents(
+            ["Probes > Readiness\n## Readiness\n\nA readiness probe says when to send traffic."]
+        )
+        hits = index.query("documents", [DenseLeg(vector[0].tolist(), 1)], Scope.owner())[0]
+        assert stored(index)[hits[0].id]["path"] == "probes.md"
+        assert hits[0].score == pytest.approx(1, abs=0.01)
+
+    def test_a_second_run_does_not_load_the_model(self, run: Run, docs: Path, minilm: LocalEncoder) -> None:
+        run(docs, minilm)
+        fresh = LocalEncoder("minilm")
+        assert run(docs, fresh).kept == 3
+        assert "_model" not in vars(fresh)
+
+
+INGEST = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from test_ingest_job import HashEncoder
+from ingest import job
+from rag.encoders import Bm25Encoder
+from rag.index.embedded import EmbeddedIndex
+from rag.settings import Settings
+
+job.BATCH_CHUNKS = 8
+source, data = Path(sys.argv[2]), Path(sys.argv[3])
+index = EmbeddedIndex(data / "index")
+print("started", flush=True)
+ingest = job.IngestJob(index, HashEncoder(), Bm25Encoder(), Settings(data_dir=data))
+ingest.run(source, lambda progress: print(progress.done, flush=True))
+print("finished", flush=True)
+sys.stdin.read()
+"""
+
+
+class TestKilledJobs:
+    """A kill is SIGKILL to a process that ingests with the stand-in encoder, so that many kills are quick."""
+
+    @staticmethod
+    def start(source: Path, data: Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", INGEST, str(Path(__file__).parent), str(source), str(data)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def test_runs_that_are_killed_and_repeated_end_where_an_undisturbed_one_does(
+        self, tmp_path: Path, settings: Callable[..., Settings]
+    ) -> None:
+        chance = random.Random(20)
+        docs, data = tmp_path / "many", tmp_path / "data"
+        docs.mkdir()
+        data.mkdir()
+
+        def rewrite(version: int) -> None:
+            for number in range(60):
+                (docs / f"{number}.md").write_text(f"# {number}\n\n" + f"Sentence {version} of {number} here. " * 30)
+
+        def final(folder: Path) -> Points:
+            opened = EmbeddedIndex(folder)
+            try:
+                job = IngestJob(opened, HashEncoder(), Bm25Encoder(), settings())
+                report = job.run(docs)
+                assert not report.failed
+                assert counted(job.run(docs)) == (0, 0, 60, 0)
+                return stored(opened)
+            finally:
+                opened.close()
+
+        moments: list[str] = []
+        rewrite(0)
+        for attempt in range(10):
+            if attempt == 5:  # from here on there is older content to replace
+                final(data / "index")
+                rewrite(1)
+            process = self.start(docs, data)
+            assert process.stdout is not None
+            after = chance.choice(["started", "0", "5", "20", "40"])
+            heard = []
+            for line in process.stdout:
+                heard.append(line.strip())
+                reached = heard[-1] == after or (
+                    heard[-1].isdigit() and after.isdigit() and int(heard[-1]) >= int(after)
+                )
+                if reached or heard[-1] == "finished":
+                    break
+            time.sleep(chance.random() * 0.02)
+            process.send_signal(signal.SIGKILL)
+            _, errors = process.communicate()
+            assert heard, errors
+            moments.append(heard[-1])
+        assert "finished" in moments or len(set(moments)) > 2
+        killed = final(data / "index")
+        assert killed == final(tmp_path / "undisturbed")
+        assert len(killed) > 60
+
+    def test_a_failed_write_is_finished_by_the_next_run(
+        self, run: Run, docs: Path, index: EmbeddedIndex, encoder: HashEncoder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run(docs)
+        for name in ("one.md", "two.txt"):
+            (docs / name).write_text("Altogether other words than there were. " * 20)
+        monkeypatch.setattr(index, "delete", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(docs)
+        versions = {(each["path"], each["doc_hash"]) for each in stored(index).values()}
+        assert len(versions) > 3, "new chunks must be there before old ones go"
+        monkeypatch.undo()
+        run(docs)
+        points = stored(index)
+        assert len({(each["path"], each["doc_hash"]) for each in points.values()}) == 3
+        assert json.dumps(sorted(each["text"] for each in points.values())).count("sentences about nodes") == 0

@@ -1,0 +1,278 @@
+"""Retrieval: how two rankings become one, and what a search refuses, notices and leaves out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.collections import fingerprint
+from rag.encoders import Bm25Encoder
+from rag.errors import BadInput, CollectionNotFound, FingerprintMismatch
+from rag.index.interface import CollectionInfo, CollectionSpec, DenseLeg, Hit, Leg, SparseLeg, Stored, Where
+from rag.retrieval import MAX_QUERY_CHARACTERS, Retriever, reciprocal_rank_fusion
+from rag.schema import Scope
+from rag.settings import Settings
+
+READER = Scope("acme", frozenset({"staff"}))
+
+
+def hits(*pairs: tuple[str, float]) -> list[Hit]:
+    return [Hit(*pair) for pair in pairs]
+
+
+@st.composite
+def legs(draw: st.DrawFn) -> list[Hit]:
+    """A ranking as an index gives it: each id once, best first."""
+    ids = draw(st.lists(st.sampled_from("abcdefghij"), unique=True, max_size=10))
+    scores = sorted(draw(st.lists(st.floats(-1, 50), min_size=len(ids), max_size=len(ids))), reverse=True)
+    return [Hit(each, score) for each, score in zip(ids, scores, strict=True)]
+
+
+constants = st.floats(0.5, 100)
+
+
+class TestFusion:
+    def test_a_small_example_worked_out_by_hand(self) -> None:
+        ranked = reciprocal_rank_fusion(
+            hits(("a", 0.9), ("b", 0.8), ("c", 0.1)), hits(("c", 12.0), ("a", 3.0), ("d", 1.0)), k=10
+        )
+        assert [each.id for each in ranked] == ["a", "c", "b", "d"]
+        assert [each.score for each in ranked] == pytest.approx([1 / 11 + 1 / 12, 1 / 13 + 1 / 11, 1 / 12, 1 / 13])
+        assert [(each.dense, each.sparse) for each in ranked] == [(0.9, 3.0), (0.1, 12.0), (0.8, None), (None, 1.0)]
+
+    def test_equal_scores_stand_in_the_order_of_their_ids(self) -> None:
+        ranked = reciprocal_rank_fusion(hits(("z", 1.0), ("b", 0.5)), hits(("a", 9.0), ("y", 3.0)), k=60)
+        assert [each.id for each in ranked] == ["a", "z", "b", "y"]
+
+    @given(legs(), legs(), constants)
+    def test_neither_leg_is_preferred(self, one: list[Hit], other: list[Hit], k: float) -> None:
+        forth, back = reciprocal_rank_fusion(one, other, k), reciprocal_rank_fusion(other, one, k)
+        assert [(each.id, each.score, each.dense, each.sparse) for each in forth] == [
+            (each.id, each.score, each.sparse, each.dense) for each in back
+        ]
+
+    @given(legs(), legs(), constants, st.floats(0.1, 9))
+    def test_only_ranks_count(self, one: list[Hit], other: list[Hit], k: float, factor: float) -> None:
+        scaled = [Hit(each.id, each.score * factor - 3) for each in one]
+        forth, again = reciprocal_rank_fusion(one, other, k), reciprocal_rank_fusion(scaled, other, k)
+        assert [(each.id, each.score) for each in forth] == [(each.id, each.score) for each in again]
+
+    @given(legs(), legs(), constants)
+    def test_everything_that_was_found_is_ranked_once_best_first(
+        self, one: list[Hit], other: list[Hit], k: float
+    ) -> None:
+        ranked = reciprocal_rank_fusion(one, other, k)
+        assert sorted(each.id for each in ranked) == sorted({each.id for each in [*one, *other]})
+        assert [(-each.score, each.id) for each in ranked] == sorted((-each.score, each.id) for each in ranked)
+
+    @given(legs(), constants)
+    def test_one_leg_alone_keeps_its_order(self, leg: list[Hit], k: float) -> None:
+        assert [each.id for each in reciprocal_rank_fusion(leg, [], k)] == [each.id for each in leg]
+
+
+class OneDirection:
+    """Stands for a dense encoder: every text is the same unit vector, so no model must be loaded."""
+
+    def __init__(self, sha256: str = "aa") -> None:
+        self.fingerprint: Mapping[str, Any] = {"name": "stand-in", "sha256": sha256}
+        self.dimension, self.max_tokens = 2, 256
+        self.asked: list[str] = []
+
+    def encode_query(self, text: str) -> Any:
+        self.asked.append(text)
+        return np.array([1.0, 0.0], dtype=np.float32)
+
+
+def payload(number: int) -> dict[str, Any]:
+    return {
+        "text": f"Text {number}.",
+        "doc": f"file:///{number}.md",
+        "path": f"{number}.md",
+        "title": f"Title {number}",
+        "headings": ["Part", "Chapter"],
+        "ordinal": number,
+        "start": 10 * number,
+        "end": 10 * number + 7,
+        "metadata": {"language": "en"},
+    }
+
+
+@dataclass
+class MemoryIndex:
+    """Stands for an AsyncIndex: one alias, rankings and payloads as they are set, and a note of what was asked."""
+
+    metadata: Mapping[str, Any]
+    dense: list[Hit] = field(default_factory=list)
+    sparse: list[Hit] = field(default_factory=list)
+    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
+    behind: str = "documents-1"
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def describe(self, name: str) -> CollectionInfo:
+        if name != "documents":
+            raise CollectionNotFound(f"no collection '{name}'")
+        return CollectionInfo(self.behind, CollectionSpec(2, self.metadata), len(self.stored), ("documents",))
+
+    async def query(self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None) -> list[list[Hit]]:
+        self.asked.append(("query", name, legs, scope, where))
+        return [self.dense, self.sparse]
+
+    async def fetch(self, name: str, ids: Sequence[str], scope: Scope) -> list[Stored]:
+        self.asked.append(("fetch", name, list(ids), scope))
+        return [Stored(each, self.stored[each]) for each in ids if each in self.stored]
+
+
+SPARSE = Bm25Encoder()
+
+
+@pytest.fixture
+def index() -> MemoryIndex:
+    return MemoryIndex(
+        fingerprint(OneDirection(), SPARSE),  # type: ignore[arg-type]
+        dense=hits(("a", 0.62), ("b", 0.4)),
+        sparse=hits(("b", 7.5), ("c", 2.0)),
+        stored={name: payload(number) for number, name in enumerate("abc")},
+    )
+
+
+@pytest.fixture
+def retriever(index: MemoryIndex, settings: Callable[..., Settings]) -> Retriever:
+    return Retriever(index, OneDirection(), SPARSE, settings(rrf_k=10, candidates=25))  # type: ignore[arg-type]
+
+
+def search(retriever: Retriever, query: str = "What runs?", **options: Any) -> Any:
+    return asyncio.run(retriever.search(query, READER, **options))
+
+
+class TestSearch:
+    def test_passages_come_fused_with_what_each_leg_gave_them(self, retriever: Retriever) -> None:
+        found = search(retriever)
+        assert [(each.id, each.dense_score, each.sparse_score) for each in found.passages] == [
+            ("b", 0.4, 7.5),
+            ("a", 0.62, None),
+            ("c", None, 2.0),
+        ]
+        assert [each.score for each in found.passages] == pytest.approx([1 / 12 + 1 / 11, 1 / 11, 1 / 12])
+
+    def test_a_passage_is_what_its_payload_says(self, retriever: Retriever) -> None:
+        passage = search(retriever).passages[2]
+        assert (passage.text, passage.uri, passage.path, passage.title) == (
+            "Text 2.",
+            "file:///2.md",
+            "2.md",
+            "Title 2",
+        )
+        assert (passage.heading_path, passage.ordinal, passage.start, passage.end) == (("Part", "Chapter"), 2, 20, 27)
+        assert passage.metadata == {"language": "en"}
+
+    def test_relevance_is_the_best_dense_score_whatever_is_ranked_first(self, retriever: Retriever) -> None:
+        assert search(retriever).relevance == 0.62
+
+    def test_without_a_dense_hit_there_is_no_relevance(self, retriever: Retriever, index: MemoryIndex) -> None:
+        index.dense = []
+        found = search(retriever)
+        assert found.relevance is None
+        assert [each.id for each in found.passages] == ["b", "c"]
+
+    def test_nothing_found_is_an_empty_result(self, retriever: Retriever, index: MemoryIndex) -> None:
+        index.dense = index.sparse = []
+        assert (search(retriever).passages, search(retriever).relevance) == ((), None)
+
+    def test_only_the_best_are_fetched(self, retriever: Retriever, index: MemoryIndex) -> None:
+        assert [each.id for each in search(retriever, top_k=2).passages] == ["b", "a"]
+        assert index.asked[-1] == ("fetch", "documents", ["b", "a"], READER)
+
+    def test_what_was_deleted_between_query_and_fetch_is_left_out(
+        self, retriever: Retriever, index: MemoryIndex
+    ) -> None:
+        del index.stored["b"]
+        assert [each.id for each in search(retriever).passages] == ["a", "c"]
+
+    def test_scope_and_conditions_reach_the_index_with_both_legs(
+        self, retriever: Retriever, index: MemoryIndex
+    ) -> None:
+        search(retriever, where={"metadata.language": ["en"]})
+        _, name, (dense, sparse), scope, where = index.asked[0]
+        assert (name, scope, where) == ("documents", READER, {"metadata.language": ["en"]})
+        assert dense == DenseLeg([1.0, 0.0], 25)
+        assert sparse == SparseLeg(SPARSE.encode_query("What runs?"), 25)
+
+    def test_each_step_is_timed(self, retriever: Retriever) -> None:
+        timings = search(retriever).timings_ms
+        assert set(timings) == {"encode", "search", "fetch"}
+        assert all(each >= 0 for each in timings.values())
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("query", ["", " ", "\n\t\u3000"])
+    def test_an_empty_question(self, retriever: Retriever, index: MemoryIndex, query: str) -> None:
+        with pytest.raises(BadInput, match="the question is empty"):
+            search(retriever, query)
+        assert index.asked == []
+
+    def test_an_endless_question(self, retriever: Retriever, index: MemoryIndex) -> None:
+        with pytest.raises(BadInput, match=f"has 20001 characters; {MAX_QUERY_CHARACTERS} is the limit"):
+            search(retriever, "x" * (MAX_QUERY_CHARACTERS + 1))
+        assert index.asked == []
+        search(retriever, "x" * MAX_QUERY_CHARACTERS)
+
+    def test_a_collection_that_is_not_there(self, retriever: Retriever) -> None:
+        with pytest.raises(CollectionNotFound, match="nowhere"):
+            search(retriever, collection="nowhere")
+
+    def test_a_collection_of_another_encoder(self, retriever: Retriever, index: MemoryIndex) -> None:
+        index.metadata = fingerprint(OneDirection("bb"), SPARSE)  # type: ignore[arg-type]
+        with pytest.raises(
+            FingerprintMismatch, match=r"'documents-1' was built with encoder 'stand-in' \(bb\), but .*aa"
+        ):
+            search(retriever)
+        assert index.asked == []
+
+    def test_a_collection_with_other_keywords(self, retriever: Retriever, index: MemoryIndex) -> None:
+        index.metadata = fingerprint(OneDirection(), Bm25Encoder("german"))  # type: ignore[arg-type]
+        with pytest.raises(FingerprintMismatch, match=r"\(german\), but .*\(english\) is configured"):
+            search(retriever)
+
+    def test_a_collection_that_others_made(self, retriever: Retriever, index: MemoryIndex) -> None:
+        index.metadata = {}
+        with pytest.raises(FingerprintMismatch, match="no format on record"):
+            search(retriever)
+
+    def test_an_encoder_that_only_moved_is_the_same(self, retriever: Retriever, index: MemoryIndex) -> None:
+        index.metadata = {**index.metadata, "dense": {"name": "/elsewhere/model", "sha256": "aa"}}
+        assert search(retriever).passages
+
+    def test_a_refusal_is_not_forgotten(self, retriever: Retriever, index: MemoryIndex) -> None:
+        index.metadata = {}
+        for _ in range(2):
+            with pytest.raises(FingerprintMismatch):
+                search(retriever)
+
+    def test_an_alias_that_moved_to_another_encoder_is_noticed_by_the_next_search(
+        self, retriever: Retriever, index: MemoryIndex
+    ) -> None:
+        search(retriever)
+        index.behind = "documents-2"
+        index.metadata = fingerprint(OneDirection("bb"), SPARSE)  # type: ignore[arg-type]
+        with pytest.raises(FingerprintMismatch, match="documents-2"):
+            search(retriever)
+
+    def test_an_alias_that_moved_to_a_collection_of_the_same_encoder_is_read(
+        self, retriever: Retriever, index: MemoryIndex
+    ) -> None:
+        search(retriever)
+        index.behind = "documents-2"
+        assert search(retriever).passages
+
+
+def test_warming_up_encodes_something(index: MemoryIndex, settings: Callable[..., Settings]) -> None:
+    encoder = OneDirection()
+    Retriever(index, encoder, SPARSE, settings()).warm_up()  # type: ignore[arg-type]
+    assert len(encoder.asked) == 1
