@@ -5,6 +5,7 @@ Nothing heavy is imported before a command needs it, so `librarian --help` is qu
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -64,19 +65,29 @@ def build() -> typer.Typer:
 def main() -> None:
     """Run the command line. A known error is one line on stderr; Ctrl-C is exit code 130."""
     try:
-        build()(standalone_mode=True)
+        try:
+            build()(standalone_mode=True)
+        finally:
+            sys.stdout.flush()  # here, where a reader that is gone or a full disk can still be handled
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # `librarian search … | head`
-        sys.stderr.close()
-        sys.exit(141)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit fails once more
+        if not isinstance(error, BrokenPipeError):  # `librarian search … | head` is no mistake
+            print(f"librarian: {one_line(str(error))}", file=sys.stderr)
+        sys.exit(1)
     except Exception as error:
         from rag.errors import LibrarianError
 
         if not isinstance(error, LibrarianError):
             raise
-        print(f"librarian: {error}", file=sys.stderr)
+        print(f"librarian: {one_line(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
+
+
+def one_line(text: str) -> str:
+    """Text for a terminal: names of files and messages of servers in it cannot add lines or control codes."""
+    return "".join(each if each.isprintable() else " " for each in text)
 
 
 if __name__ == "__main__":

@@ -94,14 +94,14 @@ def decode(data: bytes) -> str:
     """Bytes to text: UTF-8, a byte order mark, or what charset-normalizer finds. Raises SourceError for binary data."""
     encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     if encoding != "utf-16" and b"\0" in data[:65536]:
-        raise SourceError("it is binary data, not text.")
+        raise SourceError("it is binary data, not text: convert it, or move it out of the folder.")
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError:
         text = _guess(data)
     control = sum(1 for each in text[:65536] if each < " " and each not in "\n\r\t\f\x1b\b")
     if control > len(text[:65536]) // 50:
-        raise SourceError("it is binary data, not text.")
+        raise SourceError("it is binary data, not text: convert it, or move it out of the folder.")
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
 
 

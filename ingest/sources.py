@@ -42,7 +42,7 @@ def find(path: Path) -> Source:
         path = path.expanduser()
         root = path.resolve(strict=True)
     except (FileNotFoundError, NotADirectoryError):
-        raise SourceError(f"there is no file or folder '{path}'.") from None
+        raise SourceError(f"there is no file or folder '{path}'; check the path.") from None
     except (OSError, RuntimeError, ValueError) as error:  # no permission, too long a name, a loop of links, no home
         reason = error.strerror if isinstance(error, OSError) else error
         raise SourceError(f"'{path}' cannot be read: {reason}.") from None

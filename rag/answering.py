@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from rag import prompt
 from rag.citations import CitationFilter
 from rag.context import Budget, assemble
+from rag.errors import PromptTooLong
 from rag.generation import ChatModel, Sampling
 from rag.index.interface import Where
 from rag.retrieval import Retriever
@@ -89,7 +90,7 @@ class Librarian:
         assembled = time.perf_counter()
         yield Sources(context.passages, found.relevance, context.dropped)
 
-        citations = CitationFilter(context.passages)
+        citations, dropped = CitationFilter(context.passages), context.dropped
         usage, reason, first_token = Usage(context.prompt_tokens), "stop", None
         deltas = self.model.stream(context.messages, context.max_answer_tokens, question.sampling)
         async with aclosing(deltas):
@@ -98,6 +99,9 @@ class Librarian:
                 usage, reason = delta.usage or usage, delta.finish_reason or reason
                 if shown := citations.feed(delta.text):
                     yield Text(shown)
+                if citations.looping:  # the rest would be more of the same; leaving stops the model
+                    dropped = (*dropped, Dropped("the rest of the answer", "the model repeated itself"))
+                    break
         if shown := citations.finish():
             yield Text(shown)
         ended = time.perf_counter()
@@ -108,7 +112,7 @@ class Librarian:
             citations=tuple(citations.citations),
             finish_reason=_finish(reason),
             usage=usage,
-            dropped=context.dropped,
+            dropped=dropped,
             relevance=found.relevance,
             timings_ms={
                 **found.timings_ms,
@@ -127,7 +131,12 @@ class Librarian:
             answer=question.sampling.max_tokens or self._settings.max_answer_tokens,
             passages=self._settings.max_context_tokens,
         )
-        return await assemble(question.text, passages, question.history, facts.counter, budget)
+        context = await assemble(question.text, passages, question.history, facts.counter, budget)
+        if not context.passages:  # without one the model would answer from nothing
+            raise PromptTooLong(
+                f"the question leaves no room for a passage in the model's {facts.window} tokens; ask a shorter one."
+            )
+        return context
 
     def _abstained(self, question: Question, found: SearchResult) -> Answer:
         return Answer(

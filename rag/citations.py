@@ -8,12 +8,17 @@ passage, the service adds the marker itself and says so (origin "matched"): smal
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from rag.schema import Citation, Passage
 
 MATCH_COVERAGE = 0.7
 MATCH_WORDS = 4
+
+# A sentence of at least so many characters that comes for the third time: the model is going round in circles.
+LOOP_LENGTH = 20
+LOOP_TIMES = 3
 
 # Characters of a marker, and of a sentence's end, at most. What is longer is plain text: a model that repeats itself
 # must not make the stream stand still, and where the stream is cut must not matter.
@@ -53,6 +58,7 @@ class CitationFilter:
     """Turns a model's raw stream into shown text; `text` and `citations` are right after `finish`.
 
     `feed` returns what can be shown now. Only what may yet become a marker, or a sentence's end, is held back.
+    `looping` turns true when the same sentence has come three times.
     """
 
     def __init__(self, passages: Sequence[Passage]) -> None:
@@ -61,6 +67,8 @@ class CitationFilter:
         self._buffer = ""
         self._sentence = ""
         self._sentence_cited = False
+        self._heard: Counter[str] = Counter()
+        self.looping = False
         self.text = ""
         self.citations: list[Citation] = []
 
@@ -132,6 +140,13 @@ class CitationFilter:
         self.text += text
         return text
 
+    def _listen(self) -> None:
+        """Notice a model that says the same sentence over and over: small ones do, and would until their limit."""
+        said = " ".join(self._sentence.split()).casefold()
+        if len(said) >= LOOP_LENGTH:
+            self._heard[said] += 1
+            self.looping = self.looping or self._heard[said] >= LOOP_TIMES
+
     def _mark(self, number: int, matched: bool) -> str:
         gap = " " if matched and self.text and not self.text[-1].isspace() else ""
         marker = f"[{number}]"
@@ -145,6 +160,7 @@ class CitationFilter:
 
     def _end_sentence(self) -> str:
         words = content_words(self._sentence)
+        self._listen()
         cited, self._sentence, self._sentence_cited = self._sentence_cited, "", False
         if cited or len(words) < MATCH_WORDS:
             return ""

@@ -136,6 +136,10 @@ class ChatModel:
             advice = "start it with `librarian model` or `librarian up`, or set LIBRARIAN_LLM_URL."
         return f"the chat model at {self.url} {cause}; {advice}"
 
+    def warm_up(self) -> None:
+        """Import what the first answer needs: seconds that no question should wait for."""
+        self.client("none yet")
+
     def client(self, model: str) -> ChatOpenAI:
         """The LangChain chat model for `model`."""
         from langchain_openai import ChatOpenAI
@@ -164,7 +168,7 @@ class ChatModel:
             [(each.role, each.content) for each in messages],
             max_tokens=max_tokens,
             temperature=temperature,
-            extra_body=dict(sampling.extra),
+            extra_body={"frequency_penalty": self._settings.frequency_penalty, **sampling.extra},
         )
         finished = False
         try:

@@ -4,33 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document as LangChainDocument
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
-from pydantic import ConfigDict, PrivateAttr
+from pydantic import ConfigDict, Field
 
 from rag.answering import Librarian, Question, Text
 from rag.index.interface import Where
 from rag.retrieval import Retriever
 from rag.schema import Answer, Passage, Scope
+from rag.settings import Settings
+from rag.wiring import open_librarian
 
 Result = TypeVar("Result")
 
 
-class _Loop:
-    """One event loop in a thread of its own, for callers without one: connections live as long as their loop."""
+class Loop:
+    """One event loop in a thread of its own, on which everything here runs, whoever calls and from wherever.
+
+    Connections live as long as the loop that opened them; a script's calls come from many short-lived loops or none.
+    A retriever and a runnable that share an index or a model must share their loop too (see `connect`).
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="librarian-loop", daemon=True).start()
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Wait for the result in a thread without a loop of its own."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def arun(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Wait for the result on another loop; cancelling the wait cancels the work."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
 
 class LibrarianRetriever(BaseRetriever):
@@ -42,20 +54,21 @@ class LibrarianRetriever(BaseRetriever):
     scope: Scope
     top_k: int | None = None
     where: Where | None = None
-    _loop: _Loop | None = PrivateAttr(default=None)
+    loop: Loop = Field(default_factory=Loop, exclude=True)
+
+    async def _search(self, query: str) -> list[LangChainDocument]:
+        found = await self.retriever.search(query, self.scope, top_k=self.top_k, where=self.where)
+        return [to_langchain(each) for each in found.passages]
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun
     ) -> list[LangChainDocument]:
-        found = await self.retriever.search(query, self.scope, top_k=self.top_k, where=self.where)
-        return [to_langchain(each) for each in found.passages]
+        return await self.loop.arun(self._search(query))
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun
     ) -> list[LangChainDocument]:
-        self._loop = self._loop or _Loop()
-        found = self._loop.run(self.retriever.search(query, self.scope, top_k=self.top_k, where=self.where))
-        return [to_langchain(each) for each in found.passages]
+        return self.loop.run(self._search(query))
 
 
 class LibrarianRunnable(RunnableSerializable[str, Answer]):
@@ -65,40 +78,80 @@ class LibrarianRunnable(RunnableSerializable[str, Answer]):
 
     librarian: Librarian
     scope: Scope
-    _loop: _Loop | None = PrivateAttr(default=None)
+    loop: Loop = Field(default_factory=Loop, exclude=True)
 
     def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> Answer:
         """The cited answer to a question."""
-        self._loop = self._loop or _Loop()
-        return self._loop.run(self.ainvoke(input, config, **kwargs))
+
+        def answer(question: str) -> Answer:
+            return self.loop.run(self.librarian.answer(Question(question, self.scope)))
+
+        return self._call_with_config(answer, input, config)
 
     async def ainvoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> Answer:
         """The cited answer to a question."""
 
         async def answer(question: str) -> Answer:
-            return await self.librarian.answer(Question(question, self.scope))
+            return await self.loop.arun(self.librarian.answer(Question(question, self.scope)))
 
         return await self._acall_with_config(answer, input, config)
 
-    async def astream(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> AsyncIterator[Any]:
-        """Pieces of text (str), and last the Answer."""
-        async with aclosing(self.librarian.stream(Question(input, self.scope))) as events:
+    async def _pieces(self, question: str) -> AsyncGenerator[str | Answer]:
+        async with aclosing(self.librarian.stream(Question(question, self.scope))) as events:
             async for event in events:
                 if isinstance(event, Text):
                     yield event.text
                 elif isinstance(event, Answer):
                     yield event
 
+    async def astream(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> AsyncIterator[Any]:
+        """Pieces of text (str), and last the Answer. Closing it stops the model."""
+        pieces = self._pieces(input)
+        try:
+            while (piece := await self.loop.arun(_next(pieces))) is not None:
+                yield piece
+        finally:
+            await self.loop.arun(pieces.aclose())
+
     def stream(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
-        """Pieces of text (str), and last the Answer."""
-        self._loop = self._loop or _Loop()
-        pieces = self.astream(input, config, **kwargs)
+        """Pieces of text (str), and last the Answer. Closing it stops the model."""
+        pieces = self._pieces(input)
+        try:
+            while (piece := self.loop.run(_next(pieces))) is not None:
+                yield piece
+        finally:
+            self.loop.run(pieces.aclose())
 
-        async def following() -> Any:
-            return await anext(pieces, None)
 
-        while (piece := self._loop.run(following())) is not None:
-            yield piece
+async def _next(pieces: AsyncGenerator[str | Answer]) -> str | Answer | None:
+    return await anext(pieces, None)
+
+
+@dataclass(frozen=True, slots=True)
+class FrontDoor:
+    """Both ways in, over one index, one model and one loop."""
+
+    retriever: LibrarianRetriever
+    answers: LibrarianRunnable
+
+
+@contextmanager
+def connect(settings: Settings, scope: Scope | None = None) -> Iterator[FrontDoor]:
+    """Open the settings' index and model for LangChain; both are let go at the end.
+
+    `scope` is the reader; default: the settings' tenant and groups. Raises IndexLocked or IndexUnavailable.
+    """
+    loop = Loop()
+    reader = scope or Scope(settings.tenant, frozenset(settings.groups))
+    opened = open_librarian(settings)
+    librarian = loop.run(opened.__aenter__())
+    try:
+        yield FrontDoor(
+            LibrarianRetriever(retriever=librarian.retriever, scope=reader, loop=loop),
+            LibrarianRunnable(librarian=librarian, scope=reader, loop=loop),
+        )
+    finally:
+        loop.run(opened.__aexit__(None, None, None))
 
 
 def to_langchain(passage: Passage) -> LangChainDocument:

@@ -61,7 +61,7 @@ class Settings(BaseModel):
     max_document_bytes: int = Field(32 * 1024 * 1024, ge=1, description="bytes; larger documents are refused")
 
     # Retrieval
-    top_k: int = Field(6, ge=1, le=100, description="passages that a search returns or an answer is given")
+    top_k: int = Field(5, ge=1, le=100, description="passages that a search returns or an answer is given")
     candidates: int = Field(100, ge=1, le=1000, description="hits taken from each leg before fusing")
     rrf_k: float = Field(10, gt=0, description="constant of reciprocal rank fusion: score = sum of 1 / (k + rank)")
     min_relevance: float = Field(
@@ -82,6 +82,9 @@ class Settings(BaseModel):
     max_answer_tokens: int = Field(256, ge=1, description="tokens of an answer at most")
     max_context_tokens: int = Field(1600, ge=64, description="tokens of the passages at most")
     temperature: float = Field(0.0, ge=0, le=2, description="sampling temperature where a request names none")
+    frequency_penalty: float = Field(
+        0.2, ge=-2, le=2, description="how much repeated tokens are held back where a request does not say"
+    )
 
     # The local engine
     engine_python: Path | None = Field(None, description="Python with vLLM; empty: .venv-engine, then this one")

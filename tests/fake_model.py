@@ -86,7 +86,7 @@ class FakeModel:
 
     def start(self) -> FakeModel:
         """Listen; on a free port the first time, on the same one when started again."""
-        listening = socket.socket()
+        listening = socket.socket(proto=socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY only on these
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(("127.0.0.1", self.port))
         self.port = listening.getsockname()[1]
@@ -185,7 +185,7 @@ class FakeModel:
             raise ConnectionError("told to die")  # uvicorn closes the connection without ending the body
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 5.0) -> bool:
+def wait_until(true: Callable[[], bool], seconds: float = 20.0) -> bool:
     """Whether `true()` held within `seconds`; for what another thread or process does in its own time."""
     end = time.monotonic() + seconds
     while not (held := true()) and time.monotonic() < end:

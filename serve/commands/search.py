@@ -23,6 +23,7 @@ def search(
     """Show the passages that match best: score, source, heading path, text. No chat model is needed."""
     import asyncio
     import json
+    import sys
 
     from rag.settings import load
     from serve import asking
@@ -41,6 +42,6 @@ def search(
     if json_:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     elif found["data"]:
-        print_passages(found["data"])
+        print_passages(found["data"], sys.stdout)
     else:
         print("nothing found: the collection holds no passage that you may see.")

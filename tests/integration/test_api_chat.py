@@ -14,7 +14,7 @@ import httpx2
 import openai
 import pytest
 
-from rag.prompt import ABSTENTION
+from rag.prompt import ABSTENTION, SYSTEM
 from tests.conftest import make_passage
 from tests.fake_model import FakeModel
 from tests.integration.api_server import PASSAGES, QUESTION, ApiServer, FixedRetriever, ask
@@ -318,7 +318,7 @@ class TestWhatTheModelIsTold:
         chat(http)
         last = model.chats[-1]["messages"][-1]
         assert last["role"] == "user"
-        assert last["content"].endswith(f"Question: {QUESTION}")
+        assert last["content"].endswith(QUESTION)
         assert all(each.text in last["content"] for each in PASSAGES)
 
     def test_text_parts_are_joined(self, http: httpx2.Client, model: FakeModel, retriever: FixedRetriever) -> None:
@@ -335,7 +335,7 @@ class TestWhatTheModelIsTold:
         http.post("/chat/completions", json={"messages": [wish, *ask()["messages"]]}).raise_for_status()
         first, *rest = model.chats[-1]["messages"]
         assert first["role"] == "system"
-        assert first["content"].startswith("You answer questions from the numbered passages")
+        assert first["content"].startswith(SYSTEM)
         assert first["content"].endswith("Answer in one sentence.")
         assert [each["role"] for each in rest] == ["user"]
 

@@ -104,6 +104,24 @@ class TestAnswers:
         ]
         assert [answer.text[each.start : each.end] for each in answer.citations] == ["[2]", "[1]"]
 
+    def test_a_model_that_goes_round_in_circles_is_stopped(self, ask: Ask, fake_model: FakeModel) -> None:
+        fake_model.pieces = ["A pod is a group of containers. "] * 500
+        fake_model.delay = 0.01
+        answer = answered(ask(Finder(POD), question()))
+        assert answer.text.count("A pod is a group") <= 4
+        assert ("the rest of the answer", "the model repeated itself") in [(d.what, d.reason) for d in answer.dropped]
+        assert wait_until(lambda: fake_model.abandoned == 1)
+
+    def test_a_question_that_leaves_no_room_for_a_passage_is_refused(self, ask: Ask, fake_model: FakeModel) -> None:
+        refusals = []
+        for words in range(100, 260, 8):
+            try:
+                ask(Finder(POD), question("word " * words), llm_context_tokens=256)
+            except PromptTooLong as error:
+                refusals.append(str(error))
+        assert any("no room for a passage" in each for each in refusals)
+        assert all(POD.text[:9] in str(each["messages"]) for each in fake_model.chats), "asked without a passage"
+
     def test_it_says_what_it_cost_and_how_it_ended(self, ask: Ask, fake_model: FakeModel) -> None:
         fake_model.usage = (120, 9)
         answer = answered(ask(Finder(POD), question()))

@@ -248,3 +248,24 @@ class TestMatched:
     def test_titles_and_headings_count_as_the_passages_words(self) -> None:
         passage = make_passage("It runs.", title="Kubernetes Scheduler", heading_path=("Pending Pods", "Node Binding"))
         assert cited("Kubernetes scheduler binding pending pods.", [passage]) == [(1, "matched")]
+
+
+class TestLoops:
+    LOOP = "The document that was indexed is kept. "
+
+    def test_the_third_time_of_the_same_sentence_is_a_loop(self) -> None:
+        twice, thrice = CitationFilter(PASSAGES), CitationFilter(PASSAGES)
+        twice.feed(self.LOOP * 2 + "Another sentence ends it.")
+        thrice.feed(self.LOOP * 3 + "And")
+        assert not twice.looping
+        assert thrice.looping
+
+    def test_case_and_spaces_do_not_hide_it(self) -> None:
+        heard = CitationFilter(PASSAGES)
+        heard.feed(f"{self.LOOP}\n\n{self.LOOP.upper()}\n{self.LOOP.replace(' ', '  ')} and")
+        assert heard.looping
+
+    def test_short_sentences_may_come_often(self) -> None:
+        heard = CitationFilter(PASSAGES)
+        heard.feed("Yes. " * 20)
+        assert not heard.looping

@@ -13,9 +13,9 @@ from langchain_core.documents import Document
 from langchain_core.runnables import RunnableLambda
 
 from rag.answering import Librarian
-from rag.errors import BadInput
+from rag.errors import BadInput, CollectionNotFound
 from rag.generation import ChatModel
-from rag.langchain import LibrarianRetriever, LibrarianRunnable, to_langchain
+from rag.langchain import FrontDoor, LibrarianRetriever, LibrarianRunnable, connect, to_langchain
 from rag.retrieval import Retriever
 from rag.schema import Answer, Passage, Scope, SearchResult
 from rag.settings import Settings
@@ -201,3 +201,29 @@ class TestChains:
     def test_an_answer_can_be_streamed_through_a_chain(self, runnable: LibrarianRunnable) -> None:
         pieces = list((RunnableLambda(str.strip) | runnable).stream(" What runs? "))
         assert "".join(str(each) for each in pieces if isinstance(each, str)) == SAID
+
+
+class TestConnect:
+    @pytest.fixture
+    def front_door(self, settings: Callable[..., Settings], fake_model: FakeModel) -> Iterator[FrontDoor]:
+        configured = settings(llm_url=fake_model.url, llm_timeout=20)
+        with connect(configured) as opened:
+            yield opened
+
+    def test_calls_may_come_from_many_event_loops_and_none(self, front_door: FrontDoor, finder: Finder) -> None:
+        front_door.answers.librarian.retriever = finder
+        answers = front_door.answers
+        said = [asyncio.run(answers.ainvoke("What runs?")), asyncio.run(answers.ainvoke("What runs?"))]
+        said.append(answers.invoke("What runs?"))
+        said.append(list(answers.stream("What runs?"))[-1])
+        assert [each.text for each in said] == [SAID] * 4
+
+    def test_an_empty_index_is_said_when_it_is_asked(self, front_door: FrontDoor) -> None:
+        with pytest.raises(CollectionNotFound, match="documents"):
+            front_door.retriever.invoke("What runs?")
+
+    def test_the_index_is_free_again_afterwards(self, settings: Callable[..., Settings]) -> None:
+        configured = settings()
+        for _ in range(2):
+            with connect(configured):
+                pass
