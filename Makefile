@@ -1,7 +1,7 @@
 # One wish, one word. `make` alone lists them.
 PYTHON ?= python3
 DOCS ?= docs
-QUESTION ?= What does Librarian do when it finds nothing relevant?
+QUESTION ?= What happens when an ingest job is killed?
 DEMO_FLAGS ?=
 
 VENV := .venv

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from rag import prompt
-from rag.citations import CitationFilter
+from rag.citations import CitationFilter, content_words
 from rag.context import Budget, assemble
 from rag.errors import PromptTooLong
 from rag.generation import ChatModel, Sampling
@@ -20,6 +20,9 @@ from rag.index.interface import Where
 from rag.retrieval import Retriever
 from rag.schema import Answer, Context, Dropped, FinishReason, Message, Passage, Scope, SearchResult, Usage
 from rag.settings import Settings
+
+# A question of one content word is in every passage that has it: no evidence of anything.
+MIN_WORDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,7 @@ class Librarian:
         found = await self.retriever.search(
             question.text, question.scope, collection=question.collection, top_k=question.top_k, where=question.where
         )
-        # Passages may have been deleted while they were looked for: without any there is nothing to answer from.
-        if found.relevance is None or found.relevance < self._settings.min_relevance or not found.passages:
+        if not relevant(found, self._settings.min_relevance):
             yield Sources((), found.relevance, _rejected(found, self._settings.min_relevance))
             yield Text(prompt.ABSTENTION)
             yield self._abstained(question, found)
@@ -90,7 +92,7 @@ class Librarian:
         assembled = time.perf_counter()
         yield Sources(context.passages, found.relevance, context.dropped)
 
-        citations, dropped = CitationFilter(context.passages), context.dropped
+        citations, dropped = CitationFilter(context.passages, question.text), context.dropped
         usage, reason, first_token = Usage(context.prompt_tokens), "stop", None
         deltas = self.model.stream(context.messages, context.max_answer_tokens, question.sampling)
         async with aclosing(deltas):
@@ -149,6 +151,19 @@ class Librarian:
             relevance=found.relevance,
             timings_ms=found.timings_ms,
         )
+
+
+def relevant(found: SearchResult, threshold: float) -> bool:
+    """Whether there is something to answer from: the best cosine is high enough, or a passage has all of the words.
+
+    The words save short questions ("Where is the log?"), whose vectors are near to nothing in particular.
+    """
+    if not found.passages or found.relevance is None:  # nothing there, or deleted while it was looked for
+        return False
+    if found.relevance >= threshold:
+        return True
+    asked = content_words(found.query)
+    return len(asked) >= MIN_WORDS and any(asked <= content_words(each.text) for each in found.passages)
 
 
 def _rejected(found: SearchResult, threshold: float) -> tuple[Dropped, ...]:

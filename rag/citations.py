@@ -61,8 +61,9 @@ class CitationFilter:
     `looping` turns true when the same sentence has come three times.
     """
 
-    def __init__(self, passages: Sequence[Passage]) -> None:
+    def __init__(self, passages: Sequence[Passage], question: str = "") -> None:
         self._passages = passages
+        self._asked = content_words(question)
         self._words = [content_words(f"{each.title} {' '.join(each.heading_path)} {each.text}") for each in passages]
         self._buffer = ""
         self._sentence = ""
@@ -162,7 +163,7 @@ class CitationFilter:
         words = content_words(self._sentence)
         self._listen()
         cited, self._sentence, self._sentence_cited = self._sentence_cited, "", False
-        if cited or len(words) < MATCH_WORDS:
+        if cited or len(words) < MATCH_WORDS or words <= self._asked:  # saying the question again claims nothing
             return ""
         coverage = [len(words & each) / len(words) for each in self._words]
         best = max(range(len(coverage)), key=lambda index: coverage[index], default=None)

@@ -61,11 +61,14 @@ class Settings(BaseModel):
     max_document_bytes: int = Field(32 * 1024 * 1024, ge=1, description="bytes; larger documents are refused")
 
     # Retrieval
-    top_k: int = Field(5, ge=1, le=100, description="passages that a search returns or an answer is given")
+    top_k: int = Field(4, ge=1, le=100, description="passages that a search returns or an answer is given")
     candidates: int = Field(100, ge=1, le=1000, description="hits taken from each leg before fusing")
     rrf_k: float = Field(10, gt=0, description="constant of reciprocal rank fusion: score = sum of 1 / (k + rank)")
     min_relevance: float = Field(
-        0.3, ge=-1, le=1, description="abstain where no passage's cosine to the question reaches this"
+        0.3,
+        ge=-1,
+        le=1,
+        description="abstain where no passage's cosine to the question reaches this, nor holds all of its words",
     )
 
     # The chat model

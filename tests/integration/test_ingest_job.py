@@ -537,7 +537,7 @@ class TestKilledJobs:
             _, errors = process.communicate()
             assert heard, errors
             moments.append(heard[-1])
-        assert "finished" in moments or len(set(moments)) > 2
+        assert len(set(moments)) > 2, "the kills must have come at different moments"
         killed = final(data / "index")
         assert killed == final(tmp_path / "undisturbed")
         assert len(killed) > 60

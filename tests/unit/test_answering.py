@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rag import prompt
-from rag.answering import Event, Librarian, Question, Sources, Text
+from rag.answering import Event, Librarian, Question, Sources, Text, relevant
 from rag.errors import BadInput, ModelUnavailable, PromptTooLong
 from rag.generation import ChatModel, Sampling
 from rag.schema import Answer, Message, Passage, Scope, SearchResult, Usage
@@ -276,3 +276,24 @@ class TestOneCall:
             return await asyncio.to_thread(wait_until, lambda: fake_model.abandoned == 1)
 
         assert asyncio.run(leave())
+
+
+class TestRelevance:
+    """A short question's vector is near to nothing in particular; its words decide then."""
+
+    @pytest.mark.parametrize(
+        ("query", "relevance", "expected"),
+        [
+            ("Where is the smallest unit?", 0.1, True),
+            ("Where is the smallest castle?", 0.1, False),
+            ("castle?", 0.31, True),
+            ("unit?", 0.1, False),
+            ("", 0.1, False),
+        ],
+    )
+    def test_a_passage_with_all_the_words_is_relevant(self, query: str, relevance: float, expected: bool) -> None:
+        assert relevant(SearchResult(query, "documents", (POD,), relevance), 0.3) is expected
+
+    def test_nothing_found_is_never_relevant(self) -> None:
+        assert not relevant(SearchResult("smallest unit", "documents", (), 0.9), 0.3)
+        assert not relevant(SearchResult("smallest unit", "documents", (POD,), None), 0.3)

@@ -248,6 +248,13 @@ class TestLongNames:
         counts = minilm.token_counts([each.chunk.text for each in body])
         assert min(counts) >= max_tokens * 0.3
 
+    def test_where_not_all_names_fit_the_nearest_heading_stays(self, minilm: LocalEncoder) -> None:
+        text = f"# {'Far away ' * 20}\n\n## Readiness\n\n" + "Plain words follow here. " * 100
+        made = chunk(document(text, "A long title " * 15), minilm, 64)
+        below = [each for each in made if each.chunk.heading_path[-1:] == ("Readiness",)]
+        assert len(below) > 5
+        assert all(each.embedded.endswith(f"Readiness\n{each.chunk.text}") for each in below)
+
     def test_a_huge_heading_is_not_repeated_in_every_chunk(self, minilm: LocalEncoder) -> None:
         made = chunk(document("# " + "long " * 40_000 + "\n\n" + "Text here. " * 400), minilm, 64)
         assert max(len(name) for each in made for name in each.chunk.heading_path) <= 200

@@ -269,3 +269,13 @@ class TestLoops:
         heard = CitationFilter(PASSAGES)
         heard.feed("Yes. " * 20)
         assert not heard.looping
+
+
+def test_a_question_said_again_is_not_cited() -> None:
+    question = "Which scheduler assigns each pending pod to a suitable node?"
+    repeated, answered = CitationFilter(PASSAGES, question), CitationFilter(PASSAGES)
+    for each in (repeated, answered):
+        each.feed(question)
+        each.finish()
+    assert repeated.citations == []
+    assert answered.citations != []

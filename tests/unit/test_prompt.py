@@ -167,7 +167,7 @@ class TestPassages:
 
     def test_the_question_follows_the_passages_in_their_order(self) -> None:
         asked = prompt.build("Why?", [make_passage("One.", 1), make_passage("Two.", 2)], ())[-1].content
-        assert re.findall(r"One\.|Two\.|Why\?$", asked) == ["One.", "Two.", "Why?"]
+        assert re.findall(r"One\.|Two\.|Question: Why\?", asked) == ["One.", "Two.", "Question: Why?"]
 
     def test_without_passages_only_the_question_is_asked(self) -> None:
         assert prompt.build("Why?", (), ())[-1] == Message("user", "Why?")
