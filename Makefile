@@ -1,7 +1,7 @@
 # One wish, one word. `make` alone lists them.
 PYTHON ?= python3
 DOCS ?= docs
-QUESTION ?= What happens when an ingest job is killed?
+QUESTION ?= Where is the engine's log?
 DEMO_FLAGS ?=
 
 VENV := .venv
@@ -45,7 +45,7 @@ $(ENGINE)/.installed: requirements/engine.txt requirements/models.txt
 	@test -x $(ENGINE)/bin/python || $(PYTHON) -m venv $(ENGINE)
 	@$(ENGINE)/bin/pip install $(PIP_FLAGS) -r requirements/engine.txt
 	@$(ENGINE)/bin/pip install $(PIP_FLAGS) -r requirements/models.txt
-	@$(ENGINE)/bin/pip install --quiet torch==2.13.0
+	@$(ENGINE)/bin/pip install --quiet --no-warn-conflicts torch==2.13.0
 	@touch $@
 
 $(ENGINE)/.ready: $(ENGINE)/.installed $(VENV)/.service

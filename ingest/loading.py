@@ -27,6 +27,7 @@ WESTERN = "cp1252"
 _HIGH = bytes(range(128, 256))
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(.*?)\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _MAX_FRONT_MATTER = 64 * 1024
+_FRONT_MATTER_NAME = re.compile(r"\s*(?:#.*\n\s*)*[\w\"'$-]+[ \t]*:|\s*\Z|\s*[{<&!]")
 # Documents are anybody's: every pattern here takes time in proportion to the text, whatever the text is.
 _SHORTCODE = re.compile(r"\{\{[<%]([^{}]*)[>%]\}\}")
 _SHORTCODE_TEXT = re.compile(r"""\btext=(?:"([^"]*)"|'([^']*)')""")
@@ -137,7 +138,7 @@ def _decodes(data: bytes, encoding: str) -> bool:
 def _load_markdown(text: str) -> _Text:
     title = None
     front = _FRONT_MATTER.match(text[:_MAX_FRONT_MATTER])
-    if front:
+    if front and _FRONT_MATTER_NAME.match(front.group(1)):  # else the line is a rule, and what follows is text
         title = _front_matter_title(front.group(1))
         text = text[front.end() :]
     text = _without_comments(text)

@@ -18,6 +18,7 @@ from rag.errors import BadInput, ModelUnavailable
 from rag.schema import Message, Usage
 from rag.settings import Settings
 from rag.tokens import ByteTokenCounter, LocalTokenCounter, ServerTokenCounter, TokenCounter
+from rag.urls import without_password
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
@@ -58,6 +59,7 @@ class ChatModel:
 
     def __init__(self, settings: Settings, tokenizer_folder: Path | None = None) -> None:
         self.url = settings.llm_url or settings.engine_url
+        self.shown = without_password(self.url)
         self._settings = settings
         self._tokenizer = settings.llm_tokenizer or tokenizer_folder
         self._key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else "none"
@@ -91,10 +93,11 @@ class ChatModel:
         names = [str(each["id"]) for each in listed if each.get("id")]
         name = self._settings.llm_model or (names[0] if names else None)
         if name is None:
-            raise ModelUnavailable(f"the server at {self.url} lists no model; set LIBRARIAN_LLM_MODEL.")
+            raise ModelUnavailable(f"the server at {self.shown} lists no model; set LIBRARIAN_LLM_MODEL.")
         if self._settings.llm_model and names and name not in names:
             raise ModelUnavailable(
-                f"the server at {self.url} does not serve '{name}' but {', '.join(names[:5])}; set LIBRARIAN_LLM_MODEL."
+                f"the server at {self.shown} does not serve '{name}' but {', '.join(names[:5])}; "
+                "set LIBRARIAN_LLM_MODEL."
             )
         said = next((each.get("max_model_len") for each in listed if each.get("id") == name), None)
         window = self._settings.llm_context_tokens or (said if isinstance(said, int) else None) or DEFAULT_WINDOW
@@ -124,7 +127,7 @@ class ChatModel:
             return [each for each in listed if isinstance(each, dict)]
         except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
             raise ModelUnavailable(
-                f"{self.url}/models did not answer like an OpenAI-compatible server (status {response.status_code}); "
+                f"{self.shown}/models did not answer like an OpenAI-compatible server (status {response.status_code}); "
                 "check LIBRARIAN_LLM_URL, which usually ends in /v1."
             ) from error
 
@@ -134,7 +137,7 @@ class ChatModel:
             advice = "check LIBRARIAN_LLM_URL and that the server runs."
         else:
             advice = "start it with `librarian model` or `librarian up`, or set LIBRARIAN_LLM_URL."
-        return f"the chat model at {self.url} {cause}; {advice}"
+        return f"the chat model at {self.shown} {cause}; {advice}"
 
     def warm_up(self) -> None:
         """Import what the first answer needs: seconds that no question should wait for."""
@@ -178,7 +181,7 @@ class ChatModel:
                 yield Delta(_encodable(str(chunk.text)), reason, _usage(chunk))
         except openai.APITimeoutError as error:
             raise ModelUnavailable(
-                f"the chat model at {self.url} sent nothing for {self._settings.llm_timeout:g} s; "
+                f"the chat model at {self.shown} sent nothing for {self._settings.llm_timeout:g} s; "
                 "raise LIBRARIAN_LLM_TIMEOUT or look at the server's load."
             ) from error
         except openai.APIStatusError as error:
@@ -189,19 +192,19 @@ class ChatModel:
             if error.status_code == 404:
                 self._facts = None  # the server may have come up again with another model
             raise ModelUnavailable(
-                f"the chat model at {self.url} answered with status {error.status_code}: {self._reason(error)}; "
+                f"the chat model at {self.shown} answered with status {error.status_code}: {self._reason(error)}; "
                 "look at the server's log, then ask again."
             ) from error
         except (openai.OpenAIError, httpx2.HTTPError) as error:
             if not finished and isinstance(error, openai.APIConnectionError):
                 self._facts = None  # another model may come up in its place
             raise ModelUnavailable(
-                f"the chat model at {self.url} broke off: {self._reason(error)}; look at the server's log, then ask "
+                f"the chat model at {self.shown} broke off: {self._reason(error)}; look at the server's log, then ask "
                 "again."
             ) from error
         except ValueError as error:  # a line that is no JSON, or a stream without a single chunk
             raise ModelUnavailable(
-                f"the chat model at {self.url} did not answer like an OpenAI-compatible server "
+                f"the chat model at {self.shown} did not answer like an OpenAI-compatible server "
                 f"({self._reason(error)}); check LIBRARIAN_LLM_URL, which usually ends in /v1."
             ) from error
         finally:
@@ -210,12 +213,12 @@ class ChatModel:
                 await close()
         if not finished:
             raise ModelUnavailable(
-                f"the chat model at {self.url} broke off before its answer was complete; look at the server's log, "
+                f"the chat model at {self.shown} broke off before its answer was complete; look at the server's log, "
                 "then ask again."
             )
 
     def _refused_key(self) -> str:
-        return f"the model's server at {self.url} refused the key; set LIBRARIAN_LLM_API_KEY."
+        return f"the model's server at {self.shown} refused the key; set LIBRARIAN_LLM_API_KEY."
 
     def _reason(self, error: Exception) -> str:
         """The first line of what went wrong, without the key, which some servers repeat in their answer."""

@@ -61,14 +61,18 @@ def passage_block(number: int, passage: Passage) -> str:
 
 
 def build(question: str, passages: Sequence[Passage], history: Sequence[Message]) -> tuple[Message, ...]:
-    """The whole prompt. What repeats between requests comes first: engines cache prompts by prefix."""
+    """The whole prompt. What repeats between requests comes first: engines cache prompts by prefix.
+
+    The question stands before and after the passages: small models forget a question that they read long ago, and read
+    with more purpose when they know what for.
+    """
     blocks = "\n\n".join(passage_block(number, each) for number, each in enumerate(passages, start=1))
-    asked = f"Read these passages.\n\n{blocks}\n\nQuestion: {neutralise(question)}\nAnswer:"
+    asked = neutralise(question)
     turns = [Message(each.role, neutralise(each.content)) for each in history]
     wishes = [each.content for each in turns if each.role == "system"]  # templates take one system turn, the first
     system = "\n\n".join([SYSTEM, *wishes])
     return (
         Message("system", system),
         *(each for each in turns if each.role != "system"),
-        Message("user", asked if blocks else neutralise(question)),
+        Message("user", f"Question: {asked}\n\n{blocks}\n\n{asked}" if blocks else asked),
     )

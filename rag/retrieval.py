@@ -73,6 +73,8 @@ class Retriever:
             raise BadInput(f"the question has {len(query)} characters; {MAX_QUERY_CHARACTERS} is the limit.")
         name = collection or self._settings.collection
         started = time.perf_counter()
+        if not self._checked:  # a wrong name is said before seconds go into loading the encoder
+            await self._check(name)
         _, legs = await asyncio.gather(self._check(name), asyncio.to_thread(self._encode, query))
         encoded = time.perf_counter()
         dense, sparse = await self.index.query(name, legs, scope, where)

@@ -21,6 +21,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from rag.errors import SettingsError
+from rag.urls import without_password
 
 PREFIX = "LIBRARIAN_"
 TEST_PREFIX = "LIBRARIAN_TEST_"
@@ -61,7 +62,7 @@ class Settings(BaseModel):
     max_document_bytes: int = Field(32 * 1024 * 1024, ge=1, description="bytes; larger documents are refused")
 
     # Retrieval
-    top_k: int = Field(4, ge=1, le=100, description="passages that a search returns or an answer is given")
+    top_k: int = Field(3, ge=1, le=100, description="passages that a search returns or an answer is given")
     candidates: int = Field(100, ge=1, le=1000, description="hits taken from each leg before fusing")
     rrf_k: float = Field(10, gt=0, description="constant of reciprocal rank fusion: score = sum of 1 / (k + rank)")
     min_relevance: float = Field(
@@ -220,7 +221,7 @@ def _invalid(error: ValidationError, sources: Mapping[str, str]) -> str:
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0])
     field = Settings.model_fields[name]
-    given = "" if "SecretStr" in str(field.annotation) else f" {str(first['input'])!r}"
+    given = "" if "SecretStr" in str(field.annotation) else f" {without_password(str(first['input']))!r}"
     reason = str(first["msg"]).removeprefix("Value error, ")
     return (
         f"setting '{name}' ({sources.get(name, 'default')}) has a value{given} that does not fit: {reason}. "

@@ -17,6 +17,7 @@ import httpx2
 
 from rag.errors import ModelUnavailable, SettingsError
 from rag.schema import Message
+from rag.urls import without_password
 
 
 class TokenCounter(Protocol):
@@ -77,7 +78,7 @@ class ServerTokenCounter:
     @property
     def name(self) -> str:
         """For people: where the count comes from."""
-        return self._url
+        return without_password(self._url)
 
     async def count(self, messages: Sequence[Message]) -> int:
         """Tokens of the rendered prompt; raises ModelUnavailable where the server does not say."""
@@ -93,7 +94,7 @@ class ServerTokenCounter:
         except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
             reason = next(iter(str(error).splitlines()), "")  # httpx2 adds a line of advice to a status
             raise ModelUnavailable(
-                f"the model's server did not count tokens at {self._url} ({type(error).__name__}: {reason}); "
+                f"the model's server did not count tokens at {self.name} ({type(error).__name__}: {reason}); "
                 "set LIBRARIAN_LLM_TOKENIZER to count them here."
             ) from error
 

@@ -124,7 +124,7 @@ async def _model(settings: Settings) -> Finding:
     finally:
         await model.aclose()
     return Finding(
-        "ok", "chat model", f"{facts.name} at {model.url}, {facts.window} tokens, counted by {facts.counter.name}"
+        "ok", "chat model", f"{facts.name} at {model.shown}, {facts.window} tokens, counted by {facts.counter.name}"
     )
 
 

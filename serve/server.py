@@ -111,9 +111,7 @@ async def _serve(settings: Settings, listening: socket.socket, on_ready: Callabl
             print(f"serving {url} (API docs: {url}/docs); Ctrl-C stops it", flush=True)
             on_ready(server)
 
-        await asyncio.gather(
-            asyncio.to_thread(librarian.retriever.warm_up), asyncio.to_thread(librarian.model.warm_up)
-        )
+        await asyncio.gather(asyncio.to_thread(librarian.retriever.warm_up), asyncio.to_thread(librarian.model.warm_up))
         await Server(create_app(settings, librarian), ready).serve([listening])
 
 

@@ -132,7 +132,10 @@ def not_found(name: str, location: str, existing: Sequence[str]) -> CollectionNo
     shown = ", ".join(sorted(existing)[:_NAMES_SHOWN])
     more = f" and {len(existing) - _NAMES_SHOWN} more" if len(existing) > _NAMES_SHOWN else ""
     known = f"there are: {shown}{more}" if existing else "there are none yet"
-    return CollectionNotFound(f"no collection or alias '{name}' in {location}; {known}")
+    return CollectionNotFound(
+        f"no collection or alias '{name}' in {location}; {known}. "
+        "Make it with `librarian ingest FOLDER`, or name another."
+    )
 
 
 def taken(name: str, location: str, kind: str = "collection") -> CollectionExists:

@@ -193,7 +193,11 @@ class EmbeddedIndex:
     def _check_alive(self, name: str, shard: Shard) -> None:
         if shard.closed:  # dropped, or the index closed, while the call ran
             self._check_open()
-            raise not_found(name, self.location, self._names())
+            raise not_found(name, self.location, self._known())
+
+    def _known(self) -> list[str]:
+        """What people call the collections: their aliases, or their names where there is none."""
+        return list(self._aliases) or list(self._names())
 
     def _resolve(self, name: str) -> str:
         check_name(name)
@@ -215,7 +219,7 @@ class EmbeddedIndex:
     def _spec(self, collection: str) -> CollectionSpec:
         folder = self._collections / collection
         if not folder.is_dir():
-            raise not_found(collection, self.location, self._names())
+            raise not_found(collection, self.location, self._known())
         path = folder / "collection.json"
         known = read_json(path)
         size, metadata = known.get("dense_size"), known.get("metadata")

@@ -14,16 +14,20 @@ def config(set_: Set = None, json_: Json = False) -> None:
     from pydantic import SecretStr
 
     from rag.settings import PREFIX, Settings, load
+    from rag.urls import without_password
 
     loaded = load(pairs=set_)
     rows: list[dict[str, Any]] = []
     for name, field in Settings.model_fields.items():
         value = getattr(loaded.settings, name)
-        shown = "(set, hidden)" if isinstance(value, SecretStr) else _without_password(value)
+        if isinstance(value, SecretStr):
+            value = "(set, hidden)"
+        elif isinstance(value, str):
+            value = without_password(value)
         rows.append(
             {
                 "name": name,
-                "value": list(shown) if isinstance(shown, tuple) else shown,
+                "value": list(value) if isinstance(value, tuple) else value,
                 "source": loaded.sources.get(name, "default"),
                 "environment": PREFIX + name.upper(),
                 "meaning": field.description,
@@ -36,10 +40,3 @@ def config(set_: Set = None, json_: Json = False) -> None:
     for row in rows:
         value = "" if row["value"] in (None, []) else str(row["value"])
         print(f"{row['name']:{width}}  {value:24}  {row['source']:12}  {row['meaning']}")
-
-
-def _without_password(value: Any) -> Any:
-    """A URL's user and password are secrets too."""
-    import re
-
-    return re.sub(r"(?<=://)[^/@]*@", "(hidden)@", value) if isinstance(value, str) else value

@@ -37,6 +37,9 @@ def running() -> Iterator[tuple[ApiServer, FakeModel]]:
         yield api, model
 
 
+UNRELATED = [{"role": "user", "content": "How are quarterly tariffs negotiated?"}]
+
+
 @pytest.fixture
 def model(running: tuple[ApiServer, FakeModel]) -> FakeModel:
     """The chat model, saying PIECES unless a test has it say something else."""
@@ -160,7 +163,7 @@ class TestOneAnswer:
         self, http: httpx2.Client, model: FakeModel, retriever: FixedRetriever
     ) -> None:
         retriever.relevance = 0.1
-        body = chat(http)
+        body = chat(http, messages=UNRELATED)
         assert body["abstained"] is True
         assert body["choices"][0]["message"]["content"] == ABSTENTION
         assert body["choices"][0]["finish_reason"] == "stop"
@@ -245,7 +248,7 @@ class TestOneStream:
 
     def test_an_abstention_is_streamed_in_the_same_order(self, http: httpx2.Client, retriever: FixedRetriever) -> None:
         retriever.relevance = 0.1
-        first, text, last, done = stream(http)
+        first, text, last, done = stream(http, messages=UNRELATED)
         assert first["context"] == []
         assert len(first["dropped"]) == len(PASSAGES)
         assert text["choices"][0]["delta"]["content"] == ABSTENTION

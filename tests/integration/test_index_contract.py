@@ -272,7 +272,7 @@ def test_every_method_refuses_an_unknown_collection_and_names_those_that_exist(i
             call()
         assert index.location in str(raised.value)
     if not SERVER:
-        with pytest.raises(CollectionNotFound, match=f"there are: {names.docs}$"):
+        with pytest.raises(CollectionNotFound, match=rf"there are: {names.docs}\. "):
             index.count(names.missing, OWNER)
 
 

@@ -165,9 +165,9 @@ class TestPassages:
         passage = make_passage("Pods run.", title="Guide", heading_path=("Guide", "Pods"))
         assert prompt.passage_block(3, passage) == "<passage 3: Guide > Pods>\nPods run.\n</passage 3>"
 
-    def test_the_question_follows_the_passages_in_their_order(self) -> None:
+    def test_the_question_stands_around_the_passages_in_their_order(self) -> None:
         asked = prompt.build("Why?", [make_passage("One.", 1), make_passage("Two.", 2)], ())[-1].content
-        assert re.findall(r"One\.|Two\.|Question: Why\?", asked) == ["One.", "Two.", "Question: Why?"]
+        assert re.findall(r"One\.|Two\.|Why\?", asked) == ["Why?", "One.", "Two.", "Why?"]
 
     def test_without_passages_only_the_question_is_asked(self) -> None:
         assert prompt.build("Why?", (), ())[-1] == Message("user", "Why?")
@@ -196,7 +196,7 @@ class TestTurns:
     @given(hostile, st.sampled_from(["system", "user", "assistant"]))
     def test_what_people_say_is_neutralised_too(self, text: str, role: Any) -> None:
         messages = prompt.build(text, (), [Message(role, text)])
-        written = "".join(each.content for each in messages).replace(prompt.SYSTEM, "")
+        written = "\n".join(each.content for each in messages).replace(prompt.SYSTEM, "")
         assert SPECIALS.search(written) is None
         assert DELIMITER.search(written) is None
 
