@@ -107,6 +107,7 @@ class Settings(BaseModel):
     max_request_bytes: int = Field(1024 * 1024, ge=1024, description="bytes of a request body at most")
     request_timeout: float = Field(300, gt=0, description="seconds a request may take from start to end")
     max_concurrent_requests: int = Field(64, ge=1, description="answers and searches at work at once; others: 429")
+    otel: bool = Field(False, description="send traces (OTEL_EXPORTER_OTLP_ENDPOINT says where); needs the extra otel")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged")
 
     @field_validator("groups", mode="before")

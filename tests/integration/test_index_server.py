@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import threading
 import time
 import warnings
@@ -37,9 +38,9 @@ def qdrant_error(status: int, words: str) -> Answer:
 
 
 class FakeServer:
-    """Answers every request with `answer(path)`, after `delay` seconds."""
+    """Answers every request with `answer(path)`, after `delay` seconds; over TLS where it is given a context."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.answer: Answer = lambda path: (200, b"{}")
         self.delay = 0.0
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
@@ -67,9 +68,12 @@ class FakeServer:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+            self.url = f"https://localhost:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def stop(self) -> None:
         self._server.shutdown()
