@@ -51,5 +51,4 @@ def settings() -> Settings:
 def engine(settings: Settings) -> Iterator[Engine]:
     """A running engine."""
     with build_engine(settings) as running:
-        running.start()
         yield running

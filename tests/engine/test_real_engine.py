@@ -26,6 +26,7 @@ from rag.settings import Settings
 from rag.tokens import LocalTokenCounter, ServerTokenCounter
 from serve.engine.model import served_folder
 from serve.engine.process import Engine
+from serve.engine.run import build_engine
 from serve.server import Server, base_url, run_server
 from tests.engine.conftest import engine_settings, free_port
 
@@ -225,11 +226,8 @@ def test_a_client_that_goes_away_ends_the_generation(api: str, settings: Setting
 
 
 def test_an_engine_killed_mid_stream_is_a_clean_error_and_the_api_stays_up(tmp_path: Path) -> None:
-    from serve.engine.run import build_engine
-
     settings = engine_settings()
     with build_engine(settings) as doomed, serving(settings.model_copy(), tmp_path) as url:
-        doomed.start()
         events: list[dict[str, object]] = []
         body = {
             "messages": [{"role": "user", "content": QUESTION}],
