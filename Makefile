@@ -57,7 +57,7 @@ $(ENGINE)/.ready: $(ENGINE)/.installed $(VENV)/.service
 	@$(BIN)/librarian model --prepare
 	@touch $@
 
-up: install engine ## start the model and the API over what is already indexed
+up: install $(if $(LIBRARIAN_LLM_URL),,engine) ## start the model and the API over what is already indexed
 	@exec $(BIN)/librarian up
 
 test: dev ## unit and integration tests (no model server)

@@ -15,7 +15,7 @@ from ingest.chunking import Prepared, chunk, chunker_name
 from ingest.loading import EmptyDocument, SourceFile, content_hash, load
 from ingest.reconcile import Actual, Plan, actual_documents, plan
 from ingest.sources import Source, find
-from rag.collections import fingerprint, open_for_writing
+from rag.collections import Fingerprint, find_for_writing, fingerprint, make
 from rag.encoders import MAX_CHUNK_TOKENS, Bm25Encoder, LocalEncoder
 from rag.errors import SourceError
 from rag.index.interface import Index, Record
@@ -81,9 +81,10 @@ class IngestJob:
         report = Report(self._settings.collection, str(path), skipped=source.skipped)
         chunker = chunker_name(self._chunk_tokens)
         expected = {**fingerprint(self._dense, self._sparse), "chunker": chunker}
-        name = open_for_writing(self._index, self._settings.collection, expected, lambda: self._dense.dimension)
+        collection = _Collection(self._index, self._settings.collection, expected, self._dense)
 
-        actual = actual_documents(self._index.scroll(name, self._scope, LEDGER_FIELDS), source.prefix)
+        points = self._index.scroll(collection.name, self._scope, LEDGER_FIELDS) if collection.name else ()
+        actual = actual_documents(points, source.prefix)
         desired = self._desired(source, report)
         steps = plan(desired, [*report.failed, *_below(source.unlisted, actual)], actual)
         report.failed.update(
@@ -94,10 +95,11 @@ class IngestJob:
         todo = [each for each in source.files if each.uri in changed]
         on_progress(Progress(len(todo), 0, 0, len(report.failed)))
         for batch in self._batches(todo, steps, report):
-            self._write(name, batch, actual, chunker, report)
+            self._write(collection.made(), batch, actual, chunker, report)
             done = report.added + report.replaced + len(report.empty)
             on_progress(Progress(len(todo), done, report.chunks, len(report.failed)))
-        self._delete(name, [*steps.delete, *report.empty], actual, report)
+        if collection.name:
+            self._delete(collection.name, [*steps.delete, *report.empty], actual, report)
         shown = {each.uri: each.path for each in (*source.files, *source.unlisted)}
         report.failed = {shown[uri]: reason for uri, reason in report.failed.items()}
         report.empty = [shown[uri] for uri in report.empty]
@@ -190,6 +192,23 @@ class IngestJob:
         gone = [actual[uri] for uri in uris if uri in actual]
         self._index.delete(name, [each for found in gone for each in found.stale(None)], self._scope)
         report.deleted = len(gone)
+
+
+class _Collection:
+    """The job's collection: checked at once, made only when there is a first document to write."""
+
+    def __init__(self, index: Index, alias: str, expected: Fingerprint, dense: LocalEncoder) -> None:
+        """Raises FingerprintMismatch where there is one that was built with something else."""
+        self._index = index
+        self._alias = alias
+        self._expected = expected
+        self._dense = dense
+        self.name = find_for_writing(index, alias, expected)
+
+    def made(self) -> str:
+        """Its name; makes it where there is none yet."""
+        self.name = self.name or make(self._index, self._alias, self._expected, self._dense.dimension)
+        return self.name
 
 
 def _below(folders: Sequence[SourceFile], uris: Iterable[str]) -> list[str]:

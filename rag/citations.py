@@ -25,8 +25,8 @@ LOOP_TIMES = 3
 MARKER_LENGTH = 80
 END_LENGTH = 64
 
-_MARKER = re.compile(r"\[\s*(?:passages?\s+)?(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\s*\]", re.IGNORECASE)
-_MARKER_START = re.compile(r"\[\s*(?:p|pa|pas|pass|passa|passag|passages?\s*)?[\d\s,;]*", re.IGNORECASE)
+_MARKER = re.compile(r"\[\s*(?:passages?\s+)?(\d{1,9}(?:\s*[,;–-]\s*\d{1,9})*)\s*\]", re.IGNORECASE)
+_MARKER_START = re.compile(r"\[\s*(?:p|pa|pas|pass|passa|passag|passages?\s*)?[\d\s,;–-]*", re.IGNORECASE)
 _ENDS = ".!?…"
 _CLOSERS = "\"'”’)*_`"
 _SPECIAL = re.compile(r"[\[.!?…\n]")
@@ -123,6 +123,8 @@ class CitationFilter:
         return self._emit(end)  # "v1.31", "docs.html": no end
 
     def _bracket(self, final: bool) -> str | None:
+        if self.text.count("`") % 2:  # inside code: args[0] is no citation
+            return self._emit(1)
         marker = _marker(self._buffer)
         if marker is None:
             if not final and _may_become_marker(self._buffer):

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from rag.encoders import Bm25Encoder, DenseEncoder
-from rag.errors import CollectionNotFound, FingerprintMismatch
+from rag.errors import CollectionExists, CollectionNotFound, FingerprintMismatch
 from rag.index.interface import CollectionInfo, CollectionSpec, Index
 
 FORMAT = 1
@@ -47,21 +48,26 @@ def _same(part: str, found: Any, wanted: Any) -> bool:
     return bool(found == wanted)
 
 
-def open_for_writing(index: Index, alias: str, expected: Fingerprint, dense_size: Any) -> str:
-    """The collection behind `alias`, made if there is none. `dense_size` is called only where one is made.
+def find_for_writing(index: Index, alias: str, expected: Fingerprint) -> str | None:
+    """The own name of the collection behind `alias`; None where there is none yet.
 
-    Returns the collection's own name; raises FingerprintMismatch where it was built with something else.
+    Raises FingerprintMismatch where it was built with something else.
     """
     try:
         info = index.describe(alias)
     except CollectionNotFound:
-        name = f"{alias}-{_short(expected)}"
-        if name not in {each.name for each in index.collections()}:  # a killed job made it and did not name it
-            index.create(name, CollectionSpec(dense_size(), dict(expected)))
-        index.set_alias(alias, name)
-        return name
+        return None
     check_readable(info, expected)
     return info.name
+
+
+def make(index: Index, alias: str, expected: Fingerprint, dense_size: int) -> str:
+    """Make the collection for this fingerprint and point `alias` to it. Returns the collection's own name."""
+    name = f"{alias}-{_short(expected)}"
+    with suppress(CollectionExists):  # a killed job made it and did not name it, or another makes it now
+        index.create(name, CollectionSpec(dense_size, dict(expected)))
+    index.set_alias(alias, name)
+    return name
 
 
 def _short(expected: Fingerprint) -> str:

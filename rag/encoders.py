@@ -232,8 +232,8 @@ def _hash_folder(folder: Path) -> str:
         path
         for path in sorted(folder.rglob("*"))
         if path.is_file()
-        and path.suffix in {".safetensors", ".json", ".txt", ".model"}
-        and not path.name.startswith(".")
+        and path.suffix in {".safetensors", ".bin", ".pt", ".json", ".txt", ".model"}
+        and not path.name.startswith((".", "training_", "trainer_", "optimizer", "scheduler", "rng_state"))
     ]
     for path in files:
         digest.update(path.relative_to(folder).as_posix().encode())

@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import httpx2
 
@@ -18,7 +17,7 @@ from rag.errors import BadInput, ModelUnavailable
 from rag.schema import Message, Usage
 from rag.settings import Settings
 from rag.tokens import ByteTokenCounter, LocalTokenCounter, ServerTokenCounter, TokenCounter
-from rag.urls import without_password
+from rag.urls import is_loopback, without_password
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
@@ -61,14 +60,13 @@ class ChatModel:
         self.url = settings.llm_url or settings.engine_url
         self.shown = without_password(self.url)
         self._settings = settings
-        self._tokenizer = settings.llm_tokenizer or tokenizer_folder
+        self._folder = tokenizer_folder
         self._key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else "none"
-        loopback = urlsplit(self.url).hostname in {"127.0.0.1", "localhost", "::1"}
         self._http = httpx2.AsyncClient(
             headers={"Authorization": f"Bearer {self._key}"},
             timeout=httpx2.Timeout(settings.llm_timeout, connect=CONNECT_TIMEOUT),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
-            trust_env=not loopback,  # a proxy has no business between two processes of one machine
+            trust_env=not is_loopback(self.url),
         )
         self._facts: ModelFacts | None = None
         self._facts_lock = asyncio.Lock()
@@ -104,8 +102,10 @@ class ChatModel:
         return ModelFacts(name, window, await self._counter(name))
 
     async def _counter(self, model: str) -> TokenCounter:
-        if self._tokenizer:
-            return LocalTokenCounter(self._tokenizer)
+        if self._settings.llm_tokenizer:
+            return LocalTokenCounter(self._settings.llm_tokenizer)
+        if self._folder and self._folder.name == model:  # else another model is served than the one prepared here
+            return LocalTokenCounter(self._folder)
         remote = ServerTokenCounter(self._http, self.url, model)
         try:
             await remote.count([Message("user", "count")])

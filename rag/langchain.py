@@ -34,7 +34,8 @@ class Loop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="librarian-loop", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="librarian-loop", daemon=True)
+        self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Wait for the result in a thread without a loop of its own."""
@@ -43,6 +44,12 @@ class Loop:
     async def arun(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Wait for the result on another loop; cancelling the wait cancels the work."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def close(self) -> None:
+        """End the thread and the loop."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
 
 class LibrarianRetriever(BaseRetriever):
@@ -141,17 +148,20 @@ def connect(settings: Settings, scope: Scope | None = None) -> Iterator[FrontDoo
 
     `scope` is the reader; default: the settings' tenant and groups. Raises IndexLocked or IndexUnavailable.
     """
-    loop = Loop()
     reader = scope or Scope(settings.tenant, frozenset(settings.groups))
+    loop = Loop()
     opened = open_librarian(settings)
-    librarian = loop.run(opened.__aenter__())
     try:
-        yield FrontDoor(
-            LibrarianRetriever(retriever=librarian.retriever, scope=reader, loop=loop),
-            LibrarianRunnable(librarian=librarian, scope=reader, loop=loop),
-        )
+        librarian = loop.run(opened.__aenter__())
+        try:
+            yield FrontDoor(
+                LibrarianRetriever(retriever=librarian.retriever, scope=reader, loop=loop),
+                LibrarianRunnable(librarian=librarian, scope=reader, loop=loop),
+            )
+        finally:
+            loop.run(opened.__aexit__(None, None, None))
     finally:
-        loop.run(opened.__aexit__(None, None, None))
+        loop.close()
 
 
 def to_langchain(passage: Passage) -> LangChainDocument:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -120,9 +121,29 @@ class Settings(BaseModel):
     @field_validator("qdrant_url", "llm_url", "api_url")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
+        if value is None:
+            return None
+        if not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
-        return value.rstrip("/") if value else value
+        parts = urlsplit(value)
+        if not parts.hostname or parts.port == 0:  # a port that is no number is a ValueError of its own
+            raise ValueError("must name a host")
+        return value.rstrip("/")
+
+    @field_validator("qdrant_api_key", "llm_api_key", "api_key", mode="before")
+    @classmethod
+    def _is_key(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        key = value.strip()  # secrets that come from files end in a line break
+        if not key.isprintable() or not key.isascii():
+            raise ValueError("a key has printable ASCII characters only")
+        return key
+
+    @field_validator("data_dir", "qdrant_ca_file", "engine_python")
+    @classmethod
+    def _at_home(cls, value: Path | None) -> Path | None:
+        return value.expanduser() if value else value
 
     @property
     def index_dir(self) -> Path:
@@ -160,7 +181,7 @@ def load(
     folder = folder or Path.cwd()
     layers: list[tuple[str, dict[str, Any]]] = [
         (TOML_FILE, _from_toml(folder / TOML_FILE)),
-        (ENV_FILE, _from_env(dotenv_values(folder / ENV_FILE) if (folder / ENV_FILE).is_file() else {}, ENV_FILE)),
+        (ENV_FILE, _from_env(_dotenv(folder / ENV_FILE), ENV_FILE)),
         ("environment", _from_env(os.environ, "environment")),
         ("flag", {key: value for key, value in (flags or {}).items() if value is not None}),
         ("--set", _from_pairs(pairs or ())),
@@ -171,8 +192,12 @@ def load(
         for name, value in layer.items():
             if name not in Settings.model_fields:
                 raise SettingsError(_unknown(name, source))
-            values[name] = value
-            sources[name] = source
+            if value == "":  # says "as if it were not set", also of what a weaker source has set
+                values.pop(name, None)
+                sources.pop(name, None)
+            else:
+                values[name] = value
+                sources[name] = source
     try:
         return Loaded(Settings(**values), sources)
     except ValidationError as error:
@@ -186,6 +211,13 @@ def _from_toml(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read as TOML: {error}") from None
+
+
+def _dotenv(path: Path) -> Mapping[str, str | None]:
+    try:
+        return dotenv_values(path) if path.is_file() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from None
 
 
 def _from_pairs(pairs: Sequence[str]) -> dict[str, str]:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx2
+from jinja2 import TemplateError
 
-from rag.errors import ModelUnavailable, SettingsError
+from rag.errors import BadInput, ModelUnavailable, SettingsError
 from rag.schema import Message
 from rag.urls import without_password
 
@@ -55,11 +56,14 @@ class LocalTokenCounter:
 
     def count_now(self, messages: Sequence[Message]) -> int:
         """The count, in the calling thread."""
-        rendered = self._tokenizer.apply_chat_template(
-            [{"role": each.role, "content": each.content} for each in messages],
-            add_generation_prompt=True,
-            tokenize=False,
-        )
+        try:
+            rendered = self._tokenizer.apply_chat_template(
+                [{"role": each.role, "content": each.content} for each in messages],
+                add_generation_prompt=True,
+                tokenize=False,
+            )
+        except TemplateError as error:  # some want no system turn, some strictly alternating ones
+            raise BadInput(f"the model's chat template refuses this conversation: {error}") from error
         return len(self._tokenizer.encode(rendered, add_special_tokens=False))
 
     async def count(self, messages: Sequence[Message]) -> int:

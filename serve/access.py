@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 from fastapi import HTTPException, Request
 
@@ -12,6 +13,9 @@ from rag.errors import SettingsError
 from rag.schema import Scope
 from rag.settings import Settings
 from serve.metrics import Metrics
+
+# Sent by Librarian's own commands: a question meant for one tenant must not be answered from another's documents.
+SCOPE_HEADER = "X-Librarian-Scope"
 
 
 def check_exposure(settings: Settings) -> None:
@@ -22,6 +26,16 @@ def check_exposure(settings: Settings) -> None:
         f"listening on {settings.host} without a key would let anyone in: set LIBRARIAN_API_KEY, or "
         "LIBRARIAN_ALLOW_ANONYMOUS=true where the network in front keeps strangers out."
     )
+
+
+def local_names(settings: Settings) -> frozenset[str] | None:
+    """The host names of requests that need no key because only this machine can send them; None: any name will do.
+
+    Without this a web page could rebind its own name to 127.0.0.1 and read the documents of whoever visits it.
+    """
+    if settings.api_key or settings.allow_anonymous or not _is_loopback(settings.host):
+        return None
+    return frozenset({"127.0.0.1", "::1", "localhost", settings.host})
 
 
 def _is_loopback(host: str) -> bool:
@@ -39,7 +53,15 @@ async def reader(request: Request) -> Scope:
         wanted = settings.api_key.get_secret_value()
         if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("latin-1"), wanted.encode()):
             raise HTTPException(401, "a valid key is needed: Authorization: Bearer KEY")
+    wanted_scope = request.headers.get(SCOPE_HEADER)
+    if wanted_scope is not None and wanted_scope != scope_header(settings):
+        raise HTTPException(403, f"this service answers for {scope_header(settings)}, not for {wanted_scope[:200]}.")
     return Scope(settings.tenant, frozenset(settings.groups))
+
+
+def scope_header(settings: Settings) -> str:
+    """The reader of these settings, as a client says whom it takes the service to answer for."""
+    return quote(f"tenant={settings.tenant} groups={','.join(sorted(settings.groups))}", safe="=, ")
 
 
 class Turnstile:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from rag.answering import Librarian
 from rag.settings import Settings
 from serve import errors, tracing
-from serve.access import Turnstile, check_exposure
+from serve.access import Turnstile, check_exposure, local_names
 from serve.guard import Guard
 from serve.metrics import Metrics
 from serve.routes import chat, health, models, search
@@ -36,7 +36,7 @@ def create_app(settings: Settings, librarian: Librarian) -> FastAPI:
     for routes in (chat, search, models, health):
         app.include_router(routes.router)
     tracing.install(app, settings)
-    app.add_middleware(Guard, metrics=metrics, max_body=settings.max_request_bytes)
+    app.add_middleware(Guard, metrics=metrics, max_body=settings.max_request_bytes, hosts=local_names(settings))
     return app
 
 

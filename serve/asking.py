@@ -19,10 +19,9 @@ from serve.engine.model import served_folder
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The numbered passages that the model was given, as ContextPassage dicts, and what was left out."""
+    """The numbered passages that the model was given, as ContextPassage dicts."""
 
     context: list[dict[str, Any]]
-    dropped: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,7 @@ class End:
     """What is known once an answer is complete."""
 
     citations: list[dict[str, Any]]
+    dropped: list[dict[str, Any]]
     abstained: bool
     timings_ms: dict[str, float]
 
@@ -48,7 +48,9 @@ async def search(settings: Settings, query: str, top_k: int | None) -> dict[str,
     if url:
         client = ApiClient(url, settings)
         try:
-            return await client.search({"query": query, "top_k": top_k, "collection": settings.collection})
+            return await client.search(
+                {"query": query, "top_k": top_k or settings.top_k, "collection": settings.collection}
+            )
         finally:
             await client.aclose()
     async with open_librarian(settings) as librarian:
@@ -69,19 +71,19 @@ async def _ask_api(url: str, settings: Settings, question: str, top_k: int | Non
     client = ApiClient(url, settings)
     body = {
         "messages": [{"role": "user", "content": question}],
-        "top_k": top_k,
+        "top_k": top_k or settings.top_k,
         "collection": settings.collection,
     }
     try:
         async with aclosing(client.chat(body)) as chunks:
             async for chunk in chunks:
                 if "context" in chunk:
-                    yield Given(chunk["context"], chunk["dropped"])
+                    yield Given(chunk["context"])
                 for choice in chunk["choices"]:
                     if choice["delta"].get("content"):
                         yield choice["delta"]["content"]
                 if "citations" in chunk:
-                    yield End(chunk["citations"], chunk["abstained"], chunk["timings_ms"])
+                    yield End(chunk["citations"], chunk["dropped"], chunk["abstained"], chunk["timings_ms"])
     finally:
         await client.aclose()
 
@@ -96,10 +98,11 @@ async def _ask_here(settings: Settings, question: str, top_k: int | None) -> Asy
                     yield event.text
                 elif isinstance(event, Sources):
                     context = [each.model_dump() for each in shapes.context_list(event.passages, None)]
-                    yield Given(context, [each.model_dump() for each in shapes.dropped_list(event.dropped)])
+                    yield Given(context)
                 else:
                     citations = [each.model_dump() for each in shapes.citation_list(event.citations)]
-                    yield End(citations, event.finish_reason == "abstained", shapes.rounded(event.timings_ms))
+                    dropped = [each.model_dump() for each in shapes.dropped_list(event.dropped)]
+                    yield End(citations, dropped, event.finish_reason == "abstained", shapes.rounded(event.timings_ms))
 
 
 def _scope(settings: Settings) -> Scope:

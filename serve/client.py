@@ -8,8 +8,24 @@ from typing import Any
 
 import httpx2
 
+from rag import errors
 from rag.errors import LibrarianError
 from rag.settings import Settings
+from rag.urls import is_loopback, without_password
+from serve.access import SCOPE_HEADER, scope_header
+
+EXIT_CODES = {
+    each.code: each.exit_code
+    for each in (
+        errors.BadInput,
+        errors.PromptTooLong,
+        errors.CollectionNotFound,
+        errors.FingerprintMismatch,
+        errors.IndexUnavailable,
+        errors.ModelUnavailable,
+        errors.EncoderError,
+    )
+}
 
 
 class ApiError(LibrarianError):
@@ -24,11 +40,14 @@ class ApiClient:
 
     def __init__(self, url: str, settings: Settings) -> None:
         self._url = url
-        headers = {}
+        headers = {SCOPE_HEADER: scope_header(settings)}
         if settings.api_key:
             headers["Authorization"] = f"Bearer {settings.api_key.get_secret_value()}"
         self._http = httpx2.AsyncClient(
-            base_url=url, headers=headers, timeout=httpx2.Timeout(settings.request_timeout, connect=5)
+            base_url=url,
+            headers=headers,
+            timeout=httpx2.Timeout(settings.request_timeout, connect=5),
+            trust_env=not is_loopback(url),
         )
 
     async def aclose(self) -> None:
@@ -43,7 +62,10 @@ class ApiClient:
             raise self._unreachable(error) from error
         if response.status_code != 200:
             raise _refused(response.status_code, response.content)
-        found: dict[str, Any] = response.json()
+        try:
+            found: dict[str, Any] = response.json()
+        except ValueError:
+            raise ApiError(f"{without_password(self._url)} answered, but is no Librarian; check the URL.") from None
         return found
 
     async def chat(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
@@ -57,20 +79,27 @@ class ApiClient:
                         continue
                     chunk = json.loads(line.removeprefix("data: "))
                     if "error" in chunk:
-                        raise ApiError(str(chunk["error"]["message"]))
+                        raise _as_error(chunk["error"])
                     yield chunk
         except httpx2.HTTPError as error:
             raise self._unreachable(error) from error
 
     def _unreachable(self, error: Exception) -> ApiError:
         return ApiError(
-            f"the Librarian at {self._url} broke off or cannot be reached ({type(error).__name__}: {error})."
+            f"the Librarian at {without_password(self._url)} broke off or cannot be reached "
+            f"({type(error).__name__}: {error})."
         )
 
 
 def _refused(status: int, content: bytes) -> ApiError:
     try:
-        message = str(json.loads(content)["error"]["message"])
+        return _as_error(json.loads(content)["error"])
     except (ValueError, KeyError, TypeError):
-        message = f"the API answered with status {status}"
-    return ApiError(message)
+        return ApiError(f"the API answered with status {status}")
+
+
+def _as_error(body: dict[str, Any]) -> ApiError:
+    """The error that the server had, with the exit code that it would have had here."""
+    error = ApiError(str(body["message"]))
+    error.exit_code = EXIT_CODES.get(str(body.get("code")), ApiError.exit_code)
+    return error

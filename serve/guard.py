@@ -7,6 +7,7 @@ import json
 import re
 import time
 import uuid
+from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,11 +25,20 @@ class TooLarge(HTTPException):
         super().__init__(413, f"the request's body has more than {limit} bytes (LIBRARIAN_MAX_REQUEST_BYTES).")
 
 
+class StrangeHost(HTTPException):
+    """The request came under a name that is not this machine's: a web page may have rebound its own name to it."""
+
+    def __init__(self) -> None:
+        super().__init__(403, "requests under this host name are not answered without a key (LIBRARIAN_API_KEY).")
+
+
 class Guard:
     """Middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, max_body: int) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, max_body: int, hosts: frozenset[str] | None = None) -> None:
+        """`hosts`: the only names under which requests may come (None: any)."""
         self._app = app
+        self._hosts = hosts
         self._metrics = metrics
         self._max_body = max_body
 
@@ -65,15 +75,25 @@ class Guard:
 
         declared = headers.get(b"content-length", b"0")
         try:
+            if self._hosts is not None and _host(headers.get(b"host", b"")) not in self._hosts:
+                raise StrangeHost
             if declared.isdigit() and int(declared) > self._max_body:
                 raise TooLarge(self._max_body)
             await self._app(scope, bounded_receive, watched_send)
-        except TooLarge as error:
-            await _refuse(watched_send, request_id, error.detail)
+        except (TooLarge, StrangeHost) as error:
+            await _refuse(watched_send, request_id, error)
         finally:
             route = getattr(scope.get("route"), "path", "unknown")
             self._metrics.requests.labels(route, str(status)).inc()
             self._metrics.latency.labels(route).observe(time.perf_counter() - started)
+
+
+def _host(header: bytes) -> str | None:
+    """The name in a Host header, without its port."""
+    try:
+        return urlsplit(f"//{header.decode('latin-1')}").hostname
+    except ValueError:
+        return None
 
 
 def _request_id(given: bytes) -> str:
@@ -82,8 +102,9 @@ def _request_id(given: bytes) -> str:
     return text if _REQUEST_ID.fullmatch(text) else uuid.uuid4().hex
 
 
-async def _refuse(send: Send, request_id: str, message: str) -> None:
-    content = json.dumps(errors.body(413, "request_too_large", message, request_id)).encode()
+async def _refuse(send: Send, request_id: str, error: HTTPException) -> None:
+    status = error.status_code
+    content = json.dumps(errors.body(status, errors.CODES[status], str(error.detail), request_id)).encode()
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})

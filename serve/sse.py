@@ -44,6 +44,7 @@ class ChunkWriter:
         notes = [each.model_dump() for each in shapes.url_citations(answer)]
         extra = {
             "citations": [each.model_dump() for each in shapes.citation_list(answer.citations)],
+            "dropped": [each.model_dump() for each in shapes.dropped_list(answer.dropped)],
             "abstained": answer.finish_reason == "abstained",
             "timings_ms": shapes.rounded(answer.timings_ms),
         }

@@ -69,9 +69,6 @@ async def print_answer(
     async for event in events:
         if isinstance(event, Given):
             context = event.context
-            for dropped in event.dropped:
-                if dropped["reason"] == "token budget":
-                    print(f"left out: {plain(dropped['what'])} ({dropped['reason']})", file=sys.stderr)
         elif isinstance(event, str):
             text += event
             print(plain(event), end="", flush=True, file=out)
@@ -87,4 +84,6 @@ async def print_answer(
             print(
                 f"[{passage['number']}] {place(passage)}  {style.dim(format(passage['score'], '.4f'))}{mark}", file=out
             )
+    for dropped in end.dropped if end and not end.abstained else ():
+        print(style.dim(f"left out: {plain(dropped['what'])} ({plain(dropped['reason'])})"), file=out)
     return context, text, end

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 
-from rag.errors import EngineError, IndexLocked, LibrarianError
+from rag.errors import BadInput, EngineError, IndexLocked, LibrarianError
 from rag.index import holder
 from rag.settings import Settings
 from serve import asking
@@ -26,6 +26,8 @@ def run_together(settings: Settings, question: str | None = None, once: bool = F
     fail is tried before the engine's slow start. Raises EngineError and what `run_server` raises.
     """
     check_exposure(settings)
+    if once and not question:
+        raise BadInput('--once needs a question: --ask "…".')
     if not settings.qdrant_url and (held := holder(settings)):
         raise IndexLocked(f"the index in {settings.index_dir} is in use by {held}; stop that first.")
     watch = _Watch(settings, question, once)
@@ -86,9 +88,9 @@ class _Watch:
         except LibrarianError as error:
             self.error = error if self._once else None
             print(f"the question could not be answered: {error}", flush=True)
-        if self._once:
-            server.should_exit = True
-        else:
+        finally:
+            server.should_exit = server.should_exit or self._once
+        if not self._once:
             print(f'\nAsk more:  librarian ask "…"   or   POST {settings.api_url}/v1/chat/completions', flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Qdrant, embedded or as a server, behind one interface. The only package that imports qdrant_client or qdrant_edge."""
+"""Qdrant, embedded or as a server, behind one interface. The only package that imports qdrant_client."""
 
 from __future__ import annotations
 

@@ -53,6 +53,7 @@ def ask(
             "answer": text,
             "context": context,
             "citations": end.citations if end else [],
+            "dropped": end.dropped if end else [],
             "abstained": bool(end and end.abstained),
             "timings_ms": end.timings_ms if end else {},
         }

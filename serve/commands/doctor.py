@@ -16,7 +16,7 @@ def doctor(
 ) -> None:
     """Check what is configured, what can be reached, which versions there are, and say what to fix.
 
-    Exits 1 where something that answers need is missing.
+    Exits 1 where something that is set cannot be used; what is not there yet is a note.
     """
     import asyncio
     import json

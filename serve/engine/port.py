@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-import httpx
+import httpx2
 
 from rag.errors import EngineError
 
@@ -43,9 +43,9 @@ def _taken(port: int) -> str:
 def _models(port: int) -> list[str] | None:
     """Names under /v1/models; None where no OpenAI-compatible server answers within 2 s."""
     try:
-        answer = httpx.get(f"http://{LOOPBACK}:{port}/v1/models", timeout=2, trust_env=False)
-        if answer.status_code == httpx.codes.UNAUTHORIZED:
+        answer = httpx2.get(f"http://{LOOPBACK}:{port}/v1/models", timeout=2, trust_env=False)
+        if answer.status_code == httpx2.codes.UNAUTHORIZED:
             return []
         return [str(model["id"]) for model in answer.json()["data"]]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError):
         return None

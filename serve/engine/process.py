@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-import httpx
+import httpx2
 
 from rag.errors import EngineError
 from serve.engine.child import Child
@@ -106,7 +106,7 @@ class Engine:
     def _wait_until_ready(self, child: Child, progress: Progress) -> None:
         began = time.monotonic()
         phases = PhaseReader(self._log)
-        with httpx.Client(timeout=2, trust_env=False) as http:
+        with httpx2.Client(timeout=2, trust_env=False) as http:
             while True:
                 ended, healthy = child.status(), self._is_healthy(http)
                 # Read after asking, so that the phases that led to readiness are all told.
@@ -123,10 +123,10 @@ class Engine:
                     )
                 time.sleep(POLL_S)
 
-    def _is_healthy(self, http: httpx.Client) -> bool:
+    def _is_healthy(self, http: httpx2.Client) -> bool:
         try:
-            return http.get(f"http://{LOOPBACK}:{self._port}/health").status_code == httpx.codes.OK
-        except httpx.TransportError:
+            return http.get(f"http://{LOOPBACK}:{self._port}/health").status_code == httpx2.codes.OK
+        except httpx2.TransportError:
             return False
 
     def _failure(self, what: str) -> EngineError:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from rag.settings import Settings
+from rag.urls import without_password
 from serve.engine.command import engine_environment, served_name, usable_cpus, vllm_command
 from serve.engine.locate import engine_device, find_engine_python
 from serve.engine.model import Echo, prepare_model
@@ -47,7 +48,7 @@ def run_engine(settings: Settings, echo: Echo, build: Callable[[Settings, Echo],
     Raises EngineError when the engine cannot be had or started, or dies.
     """
     if settings.llm_url:
-        echo(f"LIBRARIAN_LLM_URL names {settings.llm_url}: that server is used, no local engine is needed")
+        echo(f"LIBRARIAN_LLM_URL names {without_password(settings.llm_url)}: that one is used, no engine is needed")
         return 0
     engine: Engine | None = None
     with signals_interrupt():

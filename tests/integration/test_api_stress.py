@@ -543,7 +543,7 @@ def free_port() -> int:
 
 def prepare_index(data_dir: Path) -> None:
     """A collection of one chunk as `librarian ingest` makes it, but with a made-up vector: no model is loaded here."""
-    from rag.collections import fingerprint, open_for_writing
+    from rag.collections import fingerprint, make
     from rag.encoders import dense_encoder, sparse_encoder
     from rag.index import Record, open_index
     from rag.payload import to_payload
@@ -558,7 +558,7 @@ def prepare_index(data_dir: Path) -> None:
     record = Record(PASSAGES[0].id, [1.0] * 384, sparse.encode_document(text), payload)
     index = open_index(settings)
     try:
-        name = open_for_writing(index, settings.collection, fingerprint(dense_encoder(settings), sparse), lambda: 384)
+        name = make(index, settings.collection, fingerprint(dense_encoder(settings), sparse), 384)
         index.upsert(name, [record], Scope())
     finally:
         index.close()

@@ -403,6 +403,25 @@ class TestWhichFiles:
 
 
 class TestFingerprints:
+    def test_a_job_that_can_read_nothing_makes_no_collection(
+        self, run: Run, tmp_path: Path, index: EmbeddedIndex
+    ) -> None:
+        folder = tmp_path / "binaries"
+        folder.mkdir()
+        (folder / "a.md").write_bytes(b"\x00\x01\x02" * 100)
+        report = run(folder)
+        assert list(report.failed) == ["a.md"]
+        assert index.collections() == []
+
+    def test_a_collection_that_a_killed_job_made_and_did_not_name_is_used(
+        self, run: Run, docs: Path, index: EmbeddedIndex
+    ) -> None:
+        run(docs)
+        index.drop_alias("documents")
+        assert counted(run(docs)) == (3, 0, 0, 0)
+        assert len(index.collections()) == 1
+        assert paths(stored(index)) == {"one.md", "two.txt", "sub/three.html"}
+
     def test_another_encoder_is_refused_and_changes_nothing(self, run: Run, docs: Path, index: EmbeddedIndex) -> None:
         run(docs)
         before = stored(index)

@@ -101,7 +101,7 @@ class TestStreams:
     ) -> None:
         said, citations = case[0], run(case[1])[0]
         kept = _without([each for each in citations.citations if each.origin == "matched"], citations.text)
-        markers = r"\[\s*(?:passages?\s+)?\d{1,4}(?:\s*[,;]\s*\d{1,4})*\s*\]"
+        markers = r"\[\s*(?:passages?\s+)?\d{1,9}(?:\s*[,;–-]\s*\d{1,9})*\s*\]"
         assert re.sub(r"\[\d\]", "", kept) in {
             re.sub(markers, "", said, flags=re.IGNORECASE),
             re.sub(r"\[\d\]", "", re.sub(markers, "", said, flags=re.IGNORECASE)),
@@ -156,7 +156,7 @@ class TestMarkers:
             ("Yes [4].", "Yes .", []),
             ("Yes [link](url).", "Yes [link](url).", []),
             ("Yes [not a marker].", "Yes [not a marker].", []),
-            ("Yes [12345].", "Yes [12345].", []),
+            ("Yes [12345].", "Yes .", []),
             ("Yes [-1].", "Yes [-1].", []),
             ("Yes [1.5].", "Yes [1.5].", []),
             ("Yes [[2]].", "Yes [[2]].", [2]),
@@ -279,3 +279,19 @@ def test_a_question_said_again_is_not_cited() -> None:
         each.finish()
     assert repeated.citations == []
     assert answered.citations != []
+
+
+class TestCode:
+    @pytest.mark.parametrize("text", ["Use `args[0]` here", "Use `argv[1]`, then go", "```\nrows[2] = 1\n```"])
+    def test_subscripts_in_code_are_no_citations(self, text: str) -> None:
+        assert shown(text) == text
+        assert cited(text) == []
+
+    def test_after_code_markers_are_markers_again(self) -> None:
+        assert [number for number, _ in cited("Use `a[9]` [1] and ```b[9]``` [2]")] == [1, 2]
+
+
+@pytest.mark.parametrize(("marker", "numbers"), [("[1-3]", [1, 3]), ("[1–2]", [1, 2]), ("[123456789]", [])])
+def test_ranges_and_huge_numbers_are_markers_too(marker: str, numbers: list[int]) -> None:
+    assert [number for number, _ in cited(f"So it is {marker}")] == numbers
+    assert marker not in shown(f"So it is {marker}")

@@ -143,7 +143,6 @@ class TestInvalidValues:
             ("min_relevance", "1.5"),
             ("rrf_k", "0"),
             ("log_level", "loud"),
-            ("tenant", ""),
             ("qdrant_timeout", "-1"),
             ("encoder_precision", "fp8"),
             ("qdrant_grpc", "perhaps"),
@@ -258,3 +257,37 @@ class TestMeanings:
     def test_what_lies_below_the_data_folder_follows_it(self) -> None:
         settings = load({"data_dir": "/srv/x"}).settings
         assert (settings.index_dir, settings.models_dir) == (Path("/srv/x/index"), Path("/srv/x/models"))
+
+
+class TestWhatPeopleWrite:
+    def test_a_home_folder_is_found(self, clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HOME", "/home/someone")
+        assert load({"data_dir": "~/librarian"}).settings.data_dir == Path("/home/someone/librarian")
+
+    def test_a_key_from_a_file_loses_its_line_break(self, clean_environment: Path) -> None:
+        key = load({"api_key": "secret\n"}).settings.api_key
+        assert key is not None
+        assert key.get_secret_value() == "secret"
+
+    @pytest.mark.parametrize("key", ["schlüssel", "two\nlines"])
+    def test_a_key_that_no_header_can_carry_is_refused_unseen(self, clean_environment: Path, key: str) -> None:
+        with pytest.raises(SettingsError, match="ASCII") as raised:
+            load({"api_key": key})
+        assert key not in str(raised.value)
+
+    @pytest.mark.parametrize("url", ["http://localhost:abc", "http://", "http://[::1", "https:///v1"])
+    def test_a_url_that_leads_nowhere_is_refused(self, clean_environment: Path, url: str) -> None:
+        for name in ("qdrant_url", "llm_url", "api_url"):
+            with pytest.raises(SettingsError, match=name):
+                load({name: url})
+
+    def test_an_empty_value_takes_back_what_a_weaker_source_set(self, clean_environment: Path) -> None:
+        (clean_environment / "librarian.toml").write_text('llm_url = "http://model/v1"\nqdrant_url = ""\n')
+        loaded = load({"llm_url": ""}, folder=clean_environment)
+        assert (loaded.settings.llm_url, loaded.settings.qdrant_url) == (None, None)
+        assert "llm_url" not in loaded.sources
+
+    def test_another_programs_unreadable_env_file_is_one_clear_line(self, clean_environment: Path) -> None:
+        (clean_environment / ".env").write_bytes(b"NAME=\xff\xfe\n")
+        with pytest.raises(SettingsError, match=r"\.env cannot be read"):
+            load(folder=clean_environment)
