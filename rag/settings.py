@@ -19,7 +19,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from rag.errors import SettingsError
 from rag.urls import without_password
@@ -132,12 +132,12 @@ class Settings(BaseModel):
 
     @field_validator("qdrant_api_key", "llm_api_key", "api_key", mode="before")
     @classmethod
-    def _is_key(cls, value: object) -> object:
+    def _is_key(cls, value: object, info: ValidationInfo) -> object:
         if not isinstance(value, str):
             return value
         key = value.strip()  # secrets that come from files end in a line break
-        if not key.isprintable() or not key.isascii():
-            raise ValueError("a key has printable ASCII characters only")
+        if not key.isprintable() or (info.field_name != "api_key" and not key.isascii()):
+            raise ValueError("must be one line of printable ASCII characters, as HTTP headers are")
         return key
 
     @field_validator("data_dir", "qdrant_ca_file", "engine_python")

@@ -40,9 +40,9 @@ class ApiClient:
 
     def __init__(self, url: str, settings: Settings) -> None:
         self._url = url
-        headers = {SCOPE_HEADER: scope_header(settings)}
+        headers = {SCOPE_HEADER.encode(): scope_header(settings).encode()}
         if settings.api_key:
-            headers["Authorization"] = f"Bearer {settings.api_key.get_secret_value()}"
+            headers[b"Authorization"] = f"Bearer {settings.api_key.get_secret_value()}".encode()
         self._http = httpx2.AsyncClient(
             base_url=url,
             headers=headers,

@@ -29,7 +29,7 @@ from tests.integration.api_server import PASSAGES, ApiServer, FixedRetriever, as
 
 LIMIT = 3
 MAX_BODY = 20_000
-PREAMBLE = b"POST /v1/chat/completions HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+PREAMBLE = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 @pytest.fixture(scope="module")

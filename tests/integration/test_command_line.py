@@ -242,7 +242,7 @@ class TestWhatIsNotThere:
         refused(ran, 4, "'nope'", "documents")
         assert fake_model.chats == []
 
-    @pytest.mark.parametrize("name", ["a/b", "../../etc", "", "-x", "a b"])
+    @pytest.mark.parametrize("name", ["a/b", "../../etc", "-x", "a b"])
     @pytest.mark.parametrize("command", ["search", "ingest"])
     def test_a_name_that_no_collection_can_have_is_refused(
         self, library: Callable[..., Ran], command: str, name: str

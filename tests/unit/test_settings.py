@@ -272,7 +272,7 @@ class TestWhatPeopleWrite:
     @pytest.mark.parametrize("key", ["schlüssel", "two\nlines"])
     def test_a_key_that_no_header_can_carry_is_refused_unseen(self, clean_environment: Path, key: str) -> None:
         with pytest.raises(SettingsError, match="ASCII") as raised:
-            load({"api_key": key})
+            load({"llm_api_key": key})
         assert key not in str(raised.value)
 
     @pytest.mark.parametrize("url", ["http://localhost:abc", "http://", "http://[::1", "https:///v1"])
