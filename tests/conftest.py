@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,12 @@ def make_passage(text: str = "Kubernetes runs containers.", number: int = 1, **f
         "end": len(text),
     }
     return Passage(**{**values, **fields})
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C be Ctrl-C in what tests start: a shell's background jobs, CI's among them, ignore SIGINT."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
