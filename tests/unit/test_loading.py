@@ -1,28 +1,25 @@
-"""Bytes to Documents: what is kept of each format, what is dropped, and what is refused."""
+"""Bytes to text: what is kept of each format, what is dropped, and what is refused."""
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.loading import EmptyDocument, SourceFile, content_hash, decode, load
+from ingest.loading import EmptyDocument, Limits, Loaded, TooLarge, Unsupported, clean_title, load, title_from_path
+from ingest.loading.decoding import decode
 from rag.errors import SourceError
-from rag.schema import Document
 
 # Each hostile text here takes a quadratic reader minutes and a linear one well under a second.
 HOSTILE_SECONDS = 10
 
 
-def loaded(name: str, data: str | bytes) -> Document:
-    """The document that a file of that name and content makes."""
-    raw = data.encode() if isinstance(data, str) else data
-    path = Path("/docs", name)
-    return load(SourceFile(path, path.as_uri(), name, len(raw)), raw)
+def loaded(name: str, data: str | bytes, limits: Limits | None = None) -> Loaded:
+    """What a file of that name and content holds."""
+    return load(name, data.encode() if isinstance(data, str) else data, limits or Limits())
 
 
 class TestMarkdown:
@@ -79,18 +76,11 @@ class TestMarkdown:
     @pytest.mark.parametrize("fence", ["```", "~~~"])
     def test_a_comment_in_a_code_fence_is_no_title(self, fence: str) -> None:
         text = f"Run:\n\n{fence}bash\n# install it\napt install x\n{fence}\n"
-        assert loaded("how-to_install.md", text).title == "how to install"
+        assert loaded("how-to_install.md", text).title is None
         assert loaded("a.md", text + "\n# After\n").title == "After"
 
-    @pytest.mark.parametrize(
-        ("path", "title"),
-        [("guide/index.md", "guide"), ("guide/_index.md", "guide"), ("README.md", "README"), ("a-b_c.md", "a b c")],
-    )
-    def test_without_a_heading_the_path_is_the_title(self, path: str, title: str) -> None:
-        assert loaded(path, "Body.").title == title
-
     def test_a_title_is_short_and_can_be_encoded_whatever_the_document_says(self) -> None:
-        assert len(loaded("a.md", "# " + "long " * 100_000).title) <= 200
+        assert len(loaded("a.md", "# " + "long " * 100_000).title or "") <= 200
         assert loaded("a.md", '---\ntitle: "a\\ud800b"\n---\nBody.').title == "a?b"
 
     @pytest.mark.parametrize(
@@ -113,6 +103,65 @@ class TestMarkdown:
     def test_comments_are_dropped_and_an_unclosed_one_is_text(self) -> None:
         assert loaded("a.md", "a<!-- b\n\nc -->d<!---->e <!-- f").text == "ade <!-- f"
 
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "```html\n<!-- kept -->\n{{< kept >}}\n# kept {#kept}\n```",
+            "~~~~\n```\n<!-- kept -->\n~~~~",
+            "- item\n\n  ```\n  <!-- kept -->\n  ```",
+            "see `<!-- kept -->` and ``<!-- ` kept -->``",
+            "```\nnever closed <!-- kept -->\n{{< kept >}}",
+        ],
+    )
+    def test_comments_and_shortcodes_within_code_are_kept(self, code: str) -> None:
+        assert loaded("a.md", f"{code}\n").text == f"{code}\n"
+
+    @pytest.mark.parametrize(
+        ("written", "read"),
+        [
+            ("```\n{{< tip text='Pod' >}} {{< skew >}}\n```\n", "```\nPod {{< skew >}}\n```\n"),
+            ("run `v{{< tip text='1' >}}{{< skew >}}`", "run `v1`"),
+            ("```\n{{%/* note */%}}\n```\n", "```\n{{% note %}}\n```\n"),
+        ],
+    )
+    def test_shortcodes_that_stand_for_a_text_are_resolved_in_code_too(self, written: str, read: str) -> None:
+        assert loaded("a.md", written).text == read
+
+    def test_a_comment_that_holds_a_fence_is_dropped_whole(self) -> None:
+        assert loaded("a.md", "a <!-- \n```\n --> b {{< c >}} d\n").text == "a  b  d\n"
+
+    def test_an_escaped_shortcode_is_shown_as_it_is_written(self) -> None:
+        assert loaded("a.md", "Write {{</* note */>}} here.").text == "Write {{< note >}} here."
+
+    def test_a_toml_head_is_read_as_a_yaml_one_is(self) -> None:
+        found = loaded("a.md", '+++\ntitle = "Here"\ntags = ["a", "b"]\nweight = 3\n+++\nBody.\n')
+        assert (found.title, found.text, dict(found.metadata)) == ("Here", "Body.\n", {"keywords": "a, b"})
+
+    def test_what_the_head_says_of_the_document_is_metadata_and_the_rest_of_it_is_not(self) -> None:
+        found = loaded("a.md", "---\nauthors: [Ann, Bo]\ndate: 2024-01-02\nlang: en\nweight: 3\n---\nBody.\n")
+        assert dict(found.metadata) == {"author": "Ann, Bo", "date": "2024-01-02", "language": "en"}
+
+    def test_metadata_is_short(self) -> None:
+        found = loaded("a.md", f"---\ndescription: {'long ' * 1000}\n---\nBody.\n")
+        assert len(found.metadata["description"]) <= 300
+
+    @pytest.mark.parametrize(
+        ("written", "read"),
+        [
+            ('!!! note "Mind"\n    Body.\n\n    More.\n\nAfter.\n', "**Mind**\n\nBody.\n\nMore.\n\nAfter.\n"),
+            ("??? warning\n    Body.\n", "**Warning**\n\nBody.\n"),
+            ('=== "Linux"\n\n    ```\n    apt\n    ```\n', "**Linux**\n\n\n```\napt\n```\n"),
+            (":::tip Try\nBody.\n:::\n", "**Try**\n\nBody.\n\n"),
+            ("Title\n===\n\n    code\n", "Title\n===\n\n    code\n"),
+            ('```\n!!! note "x"\n    y\n```\n', '```\n!!! note "x"\n    y\n```\n'),
+        ],
+    )
+    def test_boxes_become_a_bold_title_and_their_text(self, written: str, read: str) -> None:
+        assert loaded("a.md", written).text == read
+
+    def test_an_underlined_heading_is_a_title(self) -> None:
+        assert loaded("a.md", "Intro.\n\nThe Title\n=====\n").title == "The Title"
+
     def test_heading_anchors_are_dropped(self) -> None:
         assert loaded("a.md", "# Title \t{#the-title}\n\n## Two {#two.2} \nText {#x} goes on.\n").text == (
             "# Title\n\n## Two\nText {#x} goes on.\n"
@@ -134,6 +183,13 @@ class TestMarkdown:
             "---\n" + "[" * 60_000 + "\n---\nBody.",
             "---\n" + "- " * 30_000 + "\n---\nBody.",
             "```\n" * 100_000,
+            "`" * 300_000,
+            "` `` ``` " * 50_000,
+            "!!! " + "a" * 300_000 + "!",
+            ":::" * 200_000,
+            '=== "a"\n    ' * 50_000,
+            "a\n=" * 100_000,
+            "+++\n" + "a=[" * 20_000 + "\n+++\nBody.",
         ],
         ids=lambda text: repr(text[:8]),
     )
@@ -146,12 +202,15 @@ class TestMarkdown:
 class TestEncodings:
     ENGLISH = "The café’s “naïve” owner said: résumé, façade, über. It cost 5 € in Århus — no more.\n"
 
-    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+    @pytest.mark.parametrize(
+        "encoding",
+        ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "cp1252"],
+    )
     @pytest.mark.parametrize("name", ["a.txt", "a.md"])
     def test_text_is_read_in_what_it_was_saved_in(self, encoding: str, name: str) -> None:
         assert loaded(name, self.ENGLISH.encode(encoding)).text == self.ENGLISH
 
-    @pytest.mark.parametrize("mark", ["utf-16-le", "utf-16-be"])
+    @pytest.mark.parametrize("mark", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
     def test_either_byte_order_mark_is_understood_and_is_no_text(self, mark: str) -> None:
         assert loaded("a.txt", ("\ufeff" + self.ENGLISH).encode(mark)).text == self.ENGLISH
 
@@ -221,9 +280,15 @@ class TestWhatIsRefused:
         with pytest.raises(EmptyDocument):
             loaded(name, data)
 
-    def test_a_type_that_is_not_read_is_named(self) -> None:
-        with pytest.raises(SourceError, match=r"'\.docx'"):
-            loaded("a.docx", "text")
+    @pytest.mark.parametrize(("name", "kind"), [("a.exe", r"'\.exe'"), ("nothing", "'none'"), ("a.zip", r"'\.zip'")])
+    def test_a_type_that_is_not_read_is_named(self, name: str, kind: str) -> None:
+        with pytest.raises(Unsupported, match=kind):
+            loaded(name, "text")
+
+    def test_more_text_than_the_limit_is_refused_by_the_settings_name(self) -> None:
+        assert loaded("a.txt", "x" * 100, Limits(characters=100)).text
+        with pytest.raises(TooLarge, match="max_document_characters"):
+            loaded("a.txt", "x" * 101, Limits(characters=100))
 
     @given(st.binary(max_size=300))
     def test_any_bytes_are_text_or_a_typed_error(self, data: bytes) -> None:
@@ -241,9 +306,9 @@ class TestWhatIsRefused:
             document = loaded(name, text)
         except SourceError:
             return
-        assert document.title.strip()
+        assert document.title is None or document.title.strip()
         assert document.text.strip()
-        (document.title + document.text).encode()
+        ((document.title or "") + document.text).encode()
 
 
 class TestHtml:
@@ -296,7 +361,25 @@ class TestHtml:
         text.encode()
 
     @pytest.mark.parametrize(
-        "text", ["<" * 200_000, "<p " + "a=b " * 50_000, "&" * 200_000, "<p>" * 5_000, "<!--" * 50_000]
+        "text",
+        [
+            "<" * 200_000,
+            "<p " + "a=b " * 50_000,
+            "&" * 200_000,
+            "<p>" * 5_000,
+            "<!--" * 50_000,
+            "<p " + " ".join(f"a{n}=1" for n in range(100_000)),
+            "<p " + " ".join(f"a{n}='>'" for n in range(100_000)),
+            '<a "' * 300_000,
+            "<b>" * 200_000,
+            "<li>" * 100_000,
+            "<table><tr>" + "<td>x" * 100_000,
+            "<table>" * 2_000,
+            "<b><p>" * 1_000,
+            "<blockquote>" * 2_000 + "<p>x" * 20_000,
+            "<ul><li>" * 1_000 + "x",
+            "<td rowspan=99 colspan=99>" * 50_000,
+        ],
     )
     def test_hostile_markup_takes_bounded_time(self, text: str) -> None:
         started = time.monotonic()
@@ -305,32 +388,23 @@ class TestHtml:
         assert time.monotonic() - started < HOSTILE_SECONDS
 
 
-class TestContentHash:
-    def test_the_same_facts_have_the_same_hash_in_any_order(self) -> None:
-        assert content_hash(b"x", ("a", "b"), {"k": "v", "l": "w"}) == content_hash(
-            b"x", ("b", "a"), {"l": "w", "k": "v"}
-        )
-
-    @given(
-        *[
-            st.tuples(
-                st.binary(max_size=4),
-                st.sets(st.text(max_size=2), max_size=2),
-                st.dictionaries(st.text(max_size=2), st.text(max_size=2), max_size=2),
-            )
-        ]
-        * 2
+class TestTitles:
+    @pytest.mark.parametrize(
+        ("path", "title"),
+        [
+            ("guide/index.md", "guide"),
+            ("guide/_index.md", "guide"),
+            ("README.md", "README"),
+            ("a-b_c.md", "a b c"),
+            ("---.md", "---.md"),
+        ],
     )
-    def test_other_bytes_groups_or_metadata_have_another_hash(
-        self, one: tuple[bytes, set[str], dict[str, str]], other: tuple[bytes, set[str], dict[str, str]]
-    ) -> None:
-        def hashed(facts: tuple[bytes, set[str], dict[str, str]]) -> str:
-            data, groups, metadata = facts
-            return content_hash(data, tuple(groups), metadata)
+    def test_a_path_has_a_title(self, path: str, title: str) -> None:
+        assert title_from_path(path) == title
 
-        assert (hashed(one) == hashed(other)) == (one == other)
-
-    def test_a_document_carries_the_hash_of_its_bytes_not_of_its_place(self) -> None:
-        here, there = loaded("a.md", "Text."), loaded("sub/b.md", "Text.")
-        assert here.content_hash == there.content_hash == content_hash(b"Text.", (), {})
-        assert here.uri != there.uri
+    @given(st.text(max_size=500))
+    def test_a_clean_title_is_one_short_line_that_can_be_encoded(self, words: str) -> None:
+        title = clean_title(words)
+        assert len(title) <= 200
+        assert "\n" not in title
+        title.encode()
