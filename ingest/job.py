@@ -1,215 +1,132 @@
-"""The ingestion job: source to bytes to Documents to Chunks to vectors to points. Run it again to finish a killed one.
-
-New chunks are written before old ones are deleted, and every write can be repeated, so at any moment the index holds
-for each document its old content, its new one, or both.
-"""
+"""The ingestion job: brings a collection in line with a source. Run it again to finish a killed one."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
-from ingest.chunking import Prepared, chunk, chunker_name
-from ingest.loading import EmptyDocument, SourceFile, content_hash, load
-from ingest.reconcile import Actual, Plan, actual_documents, plan
-from ingest.sources import Source, find
-from rag.collections import Fingerprint, find_for_writing, fingerprint, make
-from rag.encoders import MAX_CHUNK_TOKENS, Bm25Encoder, LocalEncoder
-from rag.errors import SourceError
-from rag.index.interface import Index, Record
-from rag.payload import LEDGER_FIELDS, point_id, to_payload
-from rag.schema import Document, Scope
+from ingest.lease import lease
+from ingest.ledger import Ledger
+from ingest.options import Options
+from ingest.planning import Keep, Planner, Write
+from ingest.pool import Refused
+from ingest.preparing import Task
+from ingest.report import Drift, Failure, PlanReport, Progress, Report
+from ingest.run import Run, empty
+from ingest.sources.interface import Source
+from ingest.target import Target
+from rag.encoders import Bm25Encoder, DenseEncoder
+from rag.index.interface import Index
 from rag.settings import Settings
 
-# Chunks encoded in one call: enough for length-sorting to pay, few enough to show progress and lose little.
-BATCH_CHUNKS = 256
-
-
-@dataclass(slots=True)
-class Report:
-    """What a job did. Documents are counted, and named where they failed or were empty."""
-
-    collection: str
-    source: str
-    added: int = 0
-    replaced: int = 0
-    kept: int = 0
-    deleted: int = 0
-    chunks: int = 0
-    seconds: float = 0.0
-    failed: dict[str, str] = field(default_factory=dict)
-    empty: list[str] = field(default_factory=list)
-    skipped: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a job stands: documents to write and written, chunks written, documents that failed."""
-
-    documents: int
-    done: int
-    chunks: int
-    failed: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    document: Document
-    prepared: Sequence[Prepared]
-    replaces: bool
+# So many documents are looked up by name rather than by reading what the whole collection holds.
+FEW = 2000
 
 
 class IngestJob:
-    """Brings one collection in line with one source."""
+    """Brings one collection in line with one source, or tells how it differs."""
 
-    def __init__(self, index: Index, dense: LocalEncoder, sparse: Bm25Encoder, settings: Settings) -> None:
+    def __init__(
+        self,
+        index: Index,
+        dense: DenseEncoder,
+        sparse: Bm25Encoder,
+        settings: Settings,
+        options: Options | None = None,
+    ) -> None:
         self._index = index
         self._dense = dense
         self._sparse = sparse
         self._settings = settings
-        self._scope = Scope.owner(settings.tenant)
+        self._options = options or Options(max_failures=settings.max_failures)
 
-    def run(self, path: Path, on_progress: Callable[[Progress], None] = lambda _: None) -> Report:
-        """Reconcile. Raises SourceError where the source cannot be read at all, before anything is written.
+    def run(
+        self,
+        source: Source,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        cancelled: Callable[[], bool] = lambda: False,
+        only: frozenset[str] | None = None,
+    ) -> Report:
+        """Reconcile; with `only`, nothing but the documents of these URIs.
 
-        A document that fails is in the report; what was indexed of it before stays.
+        A document that fails is in the report, and what was indexed of it before stays. Raises SourceError where the
+        source cannot be listed, FingerprintMismatch where the collection was built with something else,
+        TooManyFailures, IndexLocked where another job writes the collection, and Cancelled. In every case what was
+        written stays, nothing is deleted for being gone, and running again goes on from there.
         """
-        started = time.monotonic()
-        source = find(path)
-        report = Report(self._settings.collection, str(path), skipped=source.skipped)
-        chunker = chunker_name(self._chunk_tokens)
-        expected = {**fingerprint(self._dense, self._sparse), "chunker": chunker}
-        collection = _Collection(self._index, self._settings.collection, expected, self._dense)
+        target = self._target()
+        with lease(self._index, self._settings, self._options.shard) as held, self._ledger(target, only=only) as ledger:
 
-        points = self._index.scroll(collection.name, self._scope, LEDGER_FIELDS) if collection.name else ()
-        actual = actual_documents(points, source.prefix)
-        desired = self._desired(source, report)
-        steps = plan(desired, [*report.failed, *_below(source.unlisted, actual)], actual)
-        report.failed.update(
-            (each.uri, "the folder cannot be listed: what is in it was left as it is.") for each in source.unlisted
-        )
-        report.kept = len(steps.keep)
-        changed = {*steps.add, *steps.replace}
-        todo = [each for each in source.files if each.uri in changed]
-        on_progress(Progress(len(todo), 0, 0, len(report.failed)))
-        for batch in self._batches(todo, steps, report):
-            self._write(collection.made(), batch, actual, chunker, report)
-            done = report.added + report.replaced + len(report.empty)
-            on_progress(Progress(len(todo), done, report.chunks, len(report.failed)))
-        if collection.name:
-            self._delete(collection.name, [*steps.delete, *report.empty], actual, report)
-        shown = {each.uri: each.path for each in (*source.files, *source.unlisted)}
-        report.failed = {shown[uri]: reason for uri, reason in report.failed.items()}
-        report.empty = [shown[uri] for uri in report.empty]
-        report.seconds = time.monotonic() - started
+            def stop() -> bool:
+                held.check()
+                return cancelled()
+
+            planner = self._planner(source, ledger)
+            return Run(target, planner, self._settings, self._options, source.shown, on_progress, stop).go(only)
+
+    def plan(self, source: Source) -> PlanReport:
+        """What `run` would do, with nothing done. A document that holds no text counts as one to add."""
+        target = self._target()
+        report = PlanReport(self._settings.collection, source.shown)
+        with self._ledger(target) as ledger:
+            planner = self._planner(source, ledger)
+            for step in planner.steps():
+                if isinstance(step, Keep):
+                    report.count("keep", step.held.uri, step.size)
+                elif isinstance(step, Write):
+                    report.count("replace" if step.held else "add", step.item.path, len(step.data))
+                else:
+                    report.fail(step.failure)
+            for held in planner.gone() if self._options.prune else ():
+                report.count("delete", held.uri, 0)
+        report.skipped = dict(planner.skipped.most_common())
         return report
 
-    @property
-    def _chunk_tokens(self) -> int:
-        limit = self._settings.chunk_tokens or MAX_CHUNK_TOKENS
-        return min(limit, self._dense.max_tokens)
+    def check(self, source: Source) -> Drift:
+        """How the index differs from the source: every point is looked at, every document read and compared.
 
-    def _desired(self, source: Source, report: Report) -> dict[str, str]:
-        """Content hash by URI of every file that can be read; the others go into the report as failed."""
-        desired: dict[str, str] = {}
-        for file in source.files:
-            try:
-                desired[file.uri] = content_hash(self._read(file), (), {})
-            except SourceError as error:
-                report.failed[file.uri] = str(error)
-        return desired
+        A document that holds no text or cannot be turned into text is not missing in the index: those that are not
+        there are read as `run` would, to tell.
+        """
+        target = self._target()
+        drift = Drift(self._settings.collection, source.shown)
+        with self._ledger(target, thorough=True) as ledger:
+            planner = self._planner(source, ledger, verify=True)
+            with target.pool() as pool:
+                for outcome in pool.run(self._not_there(planner, drift)):
+                    if not isinstance(outcome, Refused):
+                        drift.add("missing", outcome.item.path)
+                    elif not empty(outcome):
+                        drift.fail(Failure(outcome.item.uri, outcome.item.path, outcome.code, outcome.reason))
+            for held in planner.gone():
+                drift.add("gone", held.uri)
+        return drift
 
-    def _read(self, file: SourceFile) -> bytes:
-        limit = self._settings.max_document_bytes
-        if file.size > limit:
-            raise SourceError(
-                f"it has {file.size / 1e6:.1f} MB, more than the {limit / 1e6:.1f} MB of LIBRARIAN_MAX_DOCUMENT_BYTES."
-            )
-        try:
-            with file.location.open("rb") as opened:
-                data = opened.read(limit + 1)  # it may have grown since it was listed
-        except OSError as error:
-            raise SourceError(f"it cannot be read: {error.strerror or error}.") from None
-        if len(data) > limit:
-            raise SourceError(f"it has more than the {limit / 1e6:.1f} MB of LIBRARIAN_MAX_DOCUMENT_BYTES.")
-        return data
-
-    def _batches(self, files: Sequence[SourceFile], steps: Plan, report: Report) -> Iterator[list[_Work]]:
-        """Loaded and chunked documents, enough together to keep the encoder busy."""
-        replaced = frozenset(steps.replace)
-        batch: list[_Work] = []
-        for file in files:
-            try:
-                document = load(file, self._read(file))
-            except EmptyDocument:
-                report.empty.append(file.uri)
-                continue
-            except SourceError as error:
-                report.failed[file.uri] = str(error)
-                continue
-            prepared = chunk(document, self._dense, self._chunk_tokens)
-            if not prepared:  # nothing but link definitions
-                report.empty.append(file.uri)
-                continue
-            batch.append(_Work(document, prepared, file.uri in replaced))
-            if sum(len(each.prepared) for each in batch) >= BATCH_CHUNKS:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
-
-    def _write(
-        self, name: str, batch: Sequence[_Work], actual: Mapping[str, Actual], chunker: str, report: Report
-    ) -> None:
-        texts = [each.embedded for work in batch for each in work.prepared]
-        vectors = iter(self._dense.encode_documents(texts))
-        for work in batch:
-            records = [
-                Record(
-                    id=point_id(work.document, prepared.chunk.ordinal, chunker, self._scope),
-                    dense=next(vectors).tolist(),
-                    sparse=self._sparse.encode_document(prepared.embedded),
-                    payload=to_payload(work.document, prepared.chunk, len(work.prepared)),
-                )
-                for prepared in work.prepared
-            ]
-            self._index.upsert(name, records, self._scope)
-            before = actual.get(work.document.uri)
-            if before:
-                written = {each.id for each in records}
-                stale = [each for each in before.stale(None) if each not in written]
-                self._index.delete(name, stale, self._scope)
-            report.chunks += len(records)
-            if work.replaces:
-                report.replaced += 1
+    def _not_there(self, planner: Planner, drift: Drift) -> Iterator[Task]:
+        for step in planner.steps():
+            if isinstance(step, Keep):
+                drift.same += 1
+            elif not isinstance(step, Write):
+                drift.fail(step.failure)
+            elif step.held is None:
+                yield Task(step.item, step.data, self._options.groups, self._options.metadata, step.hash)
             else:
-                report.added += 1
+                drift.add("changed" if step.held.sound else "damaged", step.item.path)
 
-    def _delete(self, name: str, uris: Sequence[str], actual: Mapping[str, Actual], report: Report) -> None:
-        """Take out documents that are gone from the source (or hold no text any more)."""
-        gone = [actual[uri] for uri in uris if uri in actual]
-        self._index.delete(name, [each for found in gone for each in found.stale(None)], self._scope)
-        report.deleted = len(gone)
+    def _target(self) -> Target:
+        return Target(self._index, self._settings, self._dense, self._sparse)
 
+    def _ledger(self, target: Target, thorough: bool = False, only: frozenset[str] | None = None) -> Ledger:
+        ledger = Ledger()
+        # Folders and archives among those named stand for documents whose names are not known before they are listed.
+        exact = only is not None and len(only) <= FEW and not any(each.endswith(("/", "#")) for each in only)
+        if target.name:
+            try:
+                some = sorted(only) if only is not None and exact else None
+                ledger.read(self._index, target.name, target.scope, thorough, some)
+            except BaseException:
+                ledger.close()
+                raise
+        return ledger
 
-class _Collection:
-    """The job's collection: checked at once, made only when there is a first document to write."""
-
-    def __init__(self, index: Index, alias: str, expected: Fingerprint, dense: LocalEncoder) -> None:
-        """Raises FingerprintMismatch where there is one that was built with something else."""
-        self._index = index
-        self._alias = alias
-        self._expected = expected
-        self._dense = dense
-        self.name = find_for_writing(index, alias, expected)
-
-    def made(self) -> str:
-        """Its name; makes it where there is none yet."""
-        self.name = self.name or make(self._index, self._alias, self._expected, self._dense.dimension)
-        return self.name
-
-
-def _below(folders: Sequence[SourceFile], uris: Iterable[str]) -> list[str]:
-    return [uri for uri in uris if any(uri.startswith(folder.uri) for folder in folders)]
+    def _planner(self, source: Source, ledger: Ledger, verify: bool = False) -> Planner:
+        return Planner(source, ledger, self._options, self._settings.max_document_bytes, verify)

@@ -1,31 +1,79 @@
-"""How a job's progress is shown: a bar on a terminal, a line every few seconds elsewhere."""
+"""How a job's progress is shown: a bar on a terminal, a line of facts every few seconds elsewhere."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ingest.job import Progress
+from ingest.report import Progress
+from ingest.sources.interface import Item, Source
+from rag.errors import LibrarianError
 
 LINE_SECONDS = 5.0
 
+Show = Callable[[Progress], None]
+_STAGES = {"planning": "Reading", "writing": "Embedding", "deleting": "Deleting"}
+
+
+class Total:
+    """How many documents a source has, counted beside the job by walking it once more; None until that is known."""
+
+    def __init__(self, source: Source | None) -> None:
+        self.documents: int | None = None
+        self._source = source
+        self._stop = threading.Event()
+        if source is not None:
+            threading.Thread(target=self._count, name="librarian-count", daemon=True).start()
+
+    def stop(self) -> None:
+        """Count no further."""
+        self._stop.set()
+
+    def _count(self) -> None:
+        if self._source is None:
+            return
+        count = 0
+        try:
+            for found in self._source.items():
+                count += isinstance(found, Item)
+                if self._stop.is_set():
+                    return
+        except LibrarianError:
+            return  # the job meets the same and says so
+        finally:
+            self._source.close()
+        self.documents = count
+
 
 @contextmanager
-def shown_progress(quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
+def shown_progress(quiet: bool = False, total: Total | None = None) -> Iterator[Show]:
     """A callback that shows progress on stderr until the block ends; `quiet` shows nothing."""
-    if quiet:
-        yield lambda _: None
-    elif sys.stderr.isatty():
-        with _bar() as show:
-            yield show
-    else:
-        yield _lines()
+    total = total or Total(None)
+    try:
+        if quiet:
+            yield lambda _: None
+        elif sys.stderr.isatty():
+            with _bar(total) as show:
+                yield show
+        else:
+            yield _lines(total)
+    finally:
+        total.stop()
+
+
+def _of(progress: Progress, total: Total) -> tuple[int, int | None]:
+    """Documents that are settled, and how many there are where that is known."""
+    settled = progress.done + progress.kept + progress.failed
+    if progress.listed:
+        return settled, progress.documents + progress.kept + progress.failed
+    return settled, total.documents
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[Progress], None]]:
+def _bar(total: Total) -> Iterator[Show]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
@@ -39,40 +87,68 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
         ),
         TimeRemainingColumn(),
     )
-    started = time.monotonic()
+    clock = _Clock()
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("Reading", total=None, chunks=0, rate=0.0, failed=0)
 
         def show(progress: Progress) -> None:
-            rate = progress.chunks / max(time.monotonic() - started, 1e-9)
+            settled, documents = _of(progress, total)
             bar.update(
                 task,
-                description="Embedding",
-                total=progress.documents,
-                completed=progress.done,
+                description=_STAGES[progress.stage],
+                total=documents,
+                completed=settled,
                 chunks=progress.chunks,
-                rate=rate,
+                rate=clock.rate(progress.chunks),
                 failed=progress.failed,
             )
 
         yield show
 
 
-def _lines() -> Callable[[Progress], None]:
-    started = last = time.monotonic()
+def _lines(total: Total) -> Show:
+    clock = _Clock()
+    last = time.monotonic()
+    lock = threading.Lock()
 
     def show(progress: Progress) -> None:
         nonlocal last
-        now = time.monotonic()
-        if now - last < LINE_SECONDS:
-            return
-        last = now
-        rate = progress.chunks / (now - started)
+        with lock:
+            now = time.monotonic()
+            if now - last < LINE_SECONDS:
+                return
+            last = now
+        settled, documents = _of(progress, total)
+        left = clock.left(settled, documents)
         print(
-            f"ingest: {progress.done}/{progress.documents} documents, {progress.chunks} chunks, {rate:.0f} chunks/s, "
-            f"{progress.failed} failed",
+            f"ingest: stage={progress.stage} documents={settled}/{documents or '?'} kept={progress.kept} "
+            f"chunks={progress.chunks} chunks_per_s={clock.rate(progress.chunks):.0f} failed={progress.failed} "
+            f"eta_s={'?' if left is None else round(left)}",
             file=sys.stderr,
             flush=True,
         )
 
     return show
+
+
+class _Clock:
+    """Rates since the first chunk: planning and loading the encoder are no part of them."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._first: tuple[float, int] | None = None
+
+    def rate(self, chunks: int) -> float:
+        """Chunks a second."""
+        now = time.monotonic()
+        if self._first is None:
+            if chunks:
+                self._first = (now, chunks)
+            return 0.0
+        since, before = self._first
+        return (chunks - before) / max(now - since, 1e-9)
+
+    def left(self, settled: int, documents: int | None) -> float | None:
+        """Seconds until the documents are done at the pace so far."""
+        passed = time.monotonic() - self._started
+        return (documents - settled) * passed / settled if documents and settled else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class LibrarianError(Exception):
     """Base of every error that is shown to people: one line that says what was wrong and what to do.
@@ -56,6 +58,26 @@ class CollectionExists(LibrarianError):
     code = "collection_exists"
     exit_code = 4
     http_status = 409
+
+
+class Cancelled(LibrarianError):
+    """A job was asked to stop, and did."""
+
+    code = "cancelled"
+    exit_code = 130
+    http_status = 409
+
+
+class TooManyFailures(LibrarianError):
+    """More documents failed than the job allows. `failures` are the first of them."""
+
+    code = "too_many_failures"
+    exit_code = 3
+    http_status = 422
+
+    def __init__(self, message: str, failures: Sequence[object] = ()) -> None:
+        super().__init__(message)
+        self.failures = failures
 
 
 class FingerprintMismatch(LibrarianError):

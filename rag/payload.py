@@ -11,8 +11,15 @@ from rag.schema import Chunk, Document, Passage, Scope
 
 _NAMESPACE = uuid.UUID("6f0b8f0e-2f0e-5c55-9f63-0d0f7e3b6a11")
 
-# What a reconciliation must know of every point.
-LEDGER_FIELDS = ("doc", "doc_hash", "chunks")
+# What a reconciliation must know of every point, and of the first one of each document.
+LEDGER_FIELDS = ("doc", "doc_hash", "chunks", "ordinal")
+HEAD_FIELDS = ("doc", "doc_hash", "chunks", "stamp", "state")
+HEADS = {"part": ["head"]}
+
+# A head's state. It is WRITING before any other chunk of its document is written or deleted and WHOLE after the last,
+# so whatever moment a job is killed at, the documents it was at work on can be told.
+WRITING = "writing"
+WHOLE = "whole"
 
 
 def point_id(document: Document, ordinal: int, chunker: str, scope: Scope) -> str:
@@ -25,14 +32,21 @@ def point_id(document: Document, ordinal: int, chunker: str, scope: Scope) -> st
     return str(uuid.uuid5(_NAMESPACE, name))
 
 
-def to_payload(document: Document, chunk: Chunk, chunks: int) -> dict[str, Any]:
-    """The payload of one of a document's `chunks` chunks. The index adds the tenant."""
+def to_payload(document: Document, chunk: Chunk, chunks: int, stamp: str = "") -> dict[str, Any]:
+    """The payload of one of a document's `chunks` chunks. The index adds the tenant.
+
+    The first chunk is the document's head: written first, deleted last. `stamp` on it tells what its source looked
+    like when it was read.
+    """
+    place = {"part": "tail"} if chunk.ordinal else {"part": "head", "stamp": stamp, "state": WRITING}
     return {
-        "kind": "chunk",
+        **place,
         "doc": document.uri,
         "doc_hash": document.content_hash,
         "path": document.path,
         "title": document.title,
+        "format": document.format,
+        "page": chunk.page,
         "headings": list(chunk.heading_path),
         "text": chunk.text,
         "start": chunk.start,
@@ -62,4 +76,5 @@ def to_passage(
         dense_score=dense,
         sparse_score=sparse,
         metadata=dict(payload["metadata"]),
+        page=payload.get("page"),
     )

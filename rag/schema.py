@@ -8,6 +8,9 @@ from typing import Literal
 
 DEFAULT_TENANT = "default"
 
+# How a document's text is cut: along Markdown's structure, a text's paragraphs, or a program's definitions and lines.
+Format = Literal["markdown", "text", "code"]
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -33,7 +36,8 @@ class Document:
 
     `uri` identifies it for ever, `path` is what people are shown, `text` is normalised (Markdown where the
     format has structure) and every chunk's span counts characters of it. `content_hash` covers everything
-    that, when changed, must replace the document's chunks.
+    that, when changed, must replace the document's chunks. `pages[i]` is the character at which page i + 1 starts
+    (empty: the format has no pages).
     """
 
     uri: str
@@ -41,20 +45,25 @@ class Document:
     title: str
     text: str
     content_hash: str
-    format: Literal["markdown", "text"] = "markdown"
+    format: Format = "markdown"
     groups: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    pages: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A span of a document: `text == document.text[start:end]`, never longer than the encoder reads."""
+    """A span of a document: `text == document.text[start:end]`, never longer than the encoder reads.
+
+    `page` is the page, from 1, on which it starts, where the format has pages.
+    """
 
     ordinal: int
     text: str
     start: int
     end: int
     heading_path: tuple[str, ...] = ()
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,7 @@ class Passage:
     dense_score: float | None = None
     sparse_score: float | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,17 +52,60 @@ class Settings(BaseModel):
     # Encoders and chunks
     encoder: str = Field("minilm", description="embedding model: minilm (packaged), a folder or a hub name")
     encoder_device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps")
-    encoder_precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 on a CUDA GPU, else fp32"
+    encoder_backend: Literal["auto", "torch-fp32", "torch-bf16", "onnx-fp32", "onnx-int8"] = Field(
+        "auto",
+        description="what runs the encoder; auto: torch-bf16 on a CUDA GPU, onnx-int8 for minilm on a CPU, onnx-fp32 "
+        "for other BERT-like models there, else torch-fp32",
     )
     encoder_batch_size: int | None = Field(
-        None, ge=1, le=4096, description="texts encoded at once; empty: 8 on a CPU, 128 elsewhere"
+        None, ge=1, le=4096, description="texts that torch or a server encodes at once; empty: what suits the device"
     )
+    encoder_threads: int | None = Field(
+        None, ge=1, le=1024, description="CPU threads that encode; empty: one for each core this process may use"
+    )
+    encoder_url: str | None = Field(
+        None, description="OpenAI-compatible base URL (…/v1) whose /embeddings encodes; empty: encode in this process"
+    )
+    encoder_api_key: SecretStr | None = Field(None, description="API key of the encoder's server")
+    encoder_model: str | None = Field(
+        None, description="model name to ask the encoder's server for; empty: the first that it lists"
+    )
+    encoder_tokenizer: str | None = Field(
+        None, description="folder or hub name of the served encoder's tokenizer; empty: that of `encoder`"
+    )
+    encoder_timeout: float = Field(60, gt=0, description="seconds one call to the encoder's server may take")
     bm25_language: str = Field("english", description="stemming and stop words of the keyword leg")
     chunk_tokens: int | None = Field(
         None, ge=16, description="encoder tokens in a chunk at most; empty: all that the encoder reads, at most 256"
     )
+
+    # Limits on one document; what passes one is reported as failed and never stops the job
     max_document_bytes: int = Field(32 * 1024 * 1024, ge=1, description="bytes; larger documents are refused")
+    max_document_pages: int = Field(5000, ge=1, description="pages, slides or sheets of a document at most")
+    max_document_characters: int = Field(
+        50_000_000, ge=1, description="characters of text that a document may come to once it is read"
+    )
+    max_document_seconds: float = Field(120, gt=0, description="seconds that reading and cutting a document may take")
+    max_document_memory: int = Field(
+        2 * 1024**3, ge=256 * 1024**2, description="bytes of memory that the process reading a document may use"
+    )
+    max_expansion: int = Field(
+        200, ge=2, description="how many times its packed size a compressed document or archive may unpack to"
+    )
+    max_archive_files: int = Field(10_000, ge=1, description="files that an archive may hold")
+
+    # The ingestion job
+    ingest_workers: int | None = Field(
+        None, ge=1, le=256, description="processes that read documents; empty: one, or two where there are many cores"
+    )
+    max_failures: float = Field(
+        0.2, ge=0, description="a job stops once this share of the documents (or, from 1 on, this many) has failed"
+    )
+    allow_urls: tuple[str, ...] = Field(
+        (), description="hosts from which http(s) sources may be read, as example.org or *.example.org; * is any"
+    )
+    allow_private_urls: bool = Field(False, description="read http(s) sources on private and link-local addresses too")
+    url_timeout: float = Field(60, gt=0, description="seconds that fetching one document from a URL may take")
 
     # Retrieval
     top_k: int = Field(3, ge=1, le=100, description="passages that a search returns or an answer is given")
@@ -110,15 +153,20 @@ class Settings(BaseModel):
     max_request_bytes: int = Field(1024 * 1024, ge=1024, description="bytes of a request body at most")
     request_timeout: float = Field(300, gt=0, description="seconds a request may take from start to end")
     max_concurrent_requests: int = Field(64, ge=1, description="answers and searches at work at once; others: 429")
+    max_upload_bytes: int = Field(
+        256 * 1024 * 1024, ge=1024, description="bytes of the documents in one POST /v1/documents at most"
+    )
+    max_upload_documents: int = Field(1000, ge=1, description="documents in one POST /v1/documents at most")
+    max_queued_jobs: int = Field(16, ge=1, description="upload and ingestion jobs that wait or run; others: 429")
     otel: bool = Field(False, description="send traces (OTEL_EXPORTER_OTLP_ENDPOINT says where); needs the extra otel")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged")
 
-    @field_validator("groups", mode="before")
+    @field_validator("groups", "allow_urls", mode="before")
     @classmethod
     def _split_groups(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("qdrant_url", "llm_url", "api_url")
+    @field_validator("qdrant_url", "encoder_url", "llm_url", "api_url")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
         if value is None:
@@ -130,7 +178,7 @@ class Settings(BaseModel):
             raise ValueError("must name a host")
         return value.rstrip("/")
 
-    @field_validator("qdrant_api_key", "llm_api_key", "api_key", mode="before")
+    @field_validator("qdrant_api_key", "encoder_api_key", "llm_api_key", "api_key", mode="before")
     @classmethod
     def _is_key(cls, value: object, info: ValidationInfo) -> object:
         if not isinstance(value, str):
@@ -202,6 +250,14 @@ def load(
         return Loaded(Settings(**values), sources)
     except ValidationError as error:
         raise SettingsError(_invalid(error, sources)) from None
+
+
+def job_completion_index() -> int:
+    """Which pod of a Kubernetes Indexed Job this is. Raises SettingsError where it is none."""
+    found = os.environ.get("JOB_COMPLETION_INDEX", "")
+    if not found.isdigit():
+        raise SettingsError("JOB_COMPLETION_INDEX is not set: only a pod of an Indexed Job has one; name the shard.")
+    return int(found)
 
 
 def _from_toml(path: Path) -> dict[str, Any]:
