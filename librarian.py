@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rag.encoders import Bm25Encoder, DenseEncoder
+    from rag.feeding import Ingestor
+    from rag.index import Index
+    from rag.settings import Settings
 
 # Flags that several commands share; each is a setting, so it may also stand in the environment or librarian.toml.
 Collection = Annotated[str | None, typer.Option("--collection", "-c", help="Collection (or alias) to work on.")]
@@ -30,13 +36,16 @@ Start with:  librarian ingest FOLDER  →  librarian up  →  librarian ask "…
 Settings come from flags, LIBRARIAN_* variables, .env and librarian.toml, in that order of strength.
 
 Exit codes: 0 done · 1 failed · 2 bad input or setting · 3 some documents failed · 4 no such collection · 5 built with
-another encoder · 6 index in use · 7 Qdrant unreachable · 8 model unreachable · 9 no encoder · 10 engine failed.
+another encoder · 6 index in use · 7 Qdrant unreachable · 8 model unreachable · 9 no encoder · 10 engine failed · 11 the
+index differs from the source (ingest --check).
 """
 
 
 def build() -> typer.Typer:
     """The command with all its sub-commands."""
+    from ingest import collections_command
     from ingest.command import ingest
+    from ingest.reindex_command import reindex
     from serve import commands
 
     app = typer.Typer(
@@ -50,6 +59,7 @@ def build() -> typer.Typer:
     )
     for command in (
         ingest,
+        reindex,
         commands.ask,
         commands.search,
         commands.up,
@@ -59,7 +69,15 @@ def build() -> typer.Typer:
         commands.config,
     ):
         app.command()(command)
+    app.add_typer(collections_command.app(), name="collections")
     return app
+
+
+def open_ingestor(settings: Settings, index: Index, dense: DenseEncoder, sparse: Bm25Encoder) -> Ingestor:
+    """The ingestion engine for a service, which does not import it: here is where the packages meet."""
+    from ingest.service import Service
+
+    return Service(settings, index, dense, sparse)
 
 
 def main() -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
-from rag.encoders import Bm25Encoder, DenseEncoder
+from rag.encoders import Bm25Encoder, DenseEncoder, describe, identity, same_encoder
 from rag.errors import CollectionExists, CollectionNotFound, FingerprintMismatch
 from rag.index.interface import CollectionInfo, CollectionSpec, Index
 
-FORMAT = 1
+FORMAT = 2
+_PARTS = ("dense", "sparse", "chunker", "format")
 
 Fingerprint = Mapping[str, Any]
 
@@ -31,20 +31,34 @@ def check_readable(info: CollectionInfo, expected: Fingerprint) -> None:
 
     A writer adds its chunker to what it expects; a reader does not chunk and leaves it out.
     """
-    stored = info.spec.metadata
     for part, wanted in expected.items():
-        found = stored.get(part)
+        found = info.spec.metadata.get(part)
         if not _same(part, found, wanted):
             raise FingerprintMismatch(
                 f"collection '{info.name}' was built with {_describe(part, found)}, but {_describe(part, wanted)} is "
-                "configured: scores would mean nothing. Set the former again, or ingest into another collection "
-                "(--collection NAME)."
+                "configured: scores would mean nothing. Build it anew with that (`librarian reindex`), set the former "
+                "again, or use another collection (--collection NAME)."
             )
 
 
+def differences(info: CollectionInfo, expected: Fingerprint) -> list[str]:
+    """In words, each part of what the collection was built with that is not as expected; none: nothing differs."""
+    stored = info.spec.metadata
+    return [
+        f"{_describe(part, stored.get(part))} → {_describe(part, wanted)}"
+        for part, wanted in expected.items()
+        if not _same(part, stored.get(part), wanted)
+    ]
+
+
+def built_with(info: CollectionInfo) -> list[str]:
+    """In words, what the collection was built with; none: it is not one of documents."""
+    return [_describe(part, info.spec.metadata[part]) for part in _PARTS if part in info.spec.metadata]
+
+
 def _same(part: str, found: Any, wanted: Any) -> bool:
-    if part == "dense" and isinstance(found, dict):  # a moved folder is the same encoder: the hash decides
-        return bool(found.get("sha256") == wanted.get("sha256"))
+    if part == "dense" and isinstance(found, dict):  # a moved folder or a restarted server is the same encoder
+        return same_encoder(found, wanted)
     return bool(found == wanted)
 
 
@@ -63,22 +77,31 @@ def find_for_writing(index: Index, alias: str, expected: Fingerprint) -> str | N
 
 def make(index: Index, alias: str, expected: Fingerprint, dense_size: int) -> str:
     """Make the collection for this fingerprint and point `alias` to it. Returns the collection's own name."""
-    name = f"{alias}-{_short(expected)}"
-    with suppress(CollectionExists):  # a killed job made it and did not name it, or another makes it now
-        index.create(name, CollectionSpec(dense_size, dict(expected)))
+    name = make_unnamed(index, alias, expected, dense_size)
     index.set_alias(alias, name)
     return name
 
 
-def _short(expected: Fingerprint) -> str:
-    return hashlib.sha256(json.dumps(expected, sort_keys=True).encode()).hexdigest()[:8]
+def make_unnamed(index: Index, alias: str, expected: Fingerprint, dense_size: int) -> str:
+    """The same without the alias: what a re-index fills before readers see it. One that is there is taken over."""
+    name = own_name(alias, expected)
+    try:
+        index.create(name, CollectionSpec(dense_size, dict(expected)))
+    except CollectionExists:  # a killed job made it and did not name it, or another makes it now
+        check_readable(index.describe(name), expected)
+    return name
+
+
+def own_name(alias: str, expected: Fingerprint) -> str:
+    """The own name of the collection that `alias` names once it is built with this."""
+    stable = {part: identity(value) if part == "dense" else value for part, value in expected.items()}
+    short = hashlib.sha256(json.dumps(stable, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{alias}-{short}"
 
 
 def _describe(part: str, value: Any) -> str:
-    if value is None:
-        return f"no {part} on record"
-    if part == "dense":
-        return f"encoder '{value.get('name')}' ({str(value.get('sha256'))[:8]})"
-    if part == "sparse":
+    if isinstance(value, dict) and part == "dense":
+        return f"encoder {describe(value)}"
+    if isinstance(value, dict) and part == "sparse":
         return f"keywords by {value.get('name')} ({value.get('language')})"
-    return f"{part} {value}"
+    return f"no {part} on record" if value is None else f"{part} {value}"

@@ -54,6 +54,11 @@ class Retriever:
         self._settings = settings
         self._checked: set[tuple[str, str]] = set()
 
+    @property
+    def encoders(self) -> tuple[DenseEncoder, Bm25Encoder]:
+        """The dense and the sparse encoder, for what else is done in this process: one model in memory."""
+        return self._dense, self._sparse
+
     async def search(
         self,
         query: str,
@@ -75,12 +80,15 @@ class Retriever:
         started = time.perf_counter()
         if not self._checked:  # a wrong name is said before seconds go into loading the encoder
             await self._check(name)
-        _, legs = await asyncio.gather(self._check(name), asyncio.to_thread(self._encode, query))
+        own, legs = await asyncio.gather(self._check(name), asyncio.to_thread(self._encode, query))
         encoded = time.perf_counter()
         dense, sparse = await self.index.query(name, legs, scope, where)
         found = time.perf_counter()
         ranked = reciprocal_rank_fusion(dense, sparse, self._settings.rrf_k)[: top_k or self._settings.top_k]
         stored = await self.index.fetch(name, [each.id for each in ranked], scope)
+        if len(stored) < len(ranked) and await self._check(name) != own:
+            # A re-index swapped the alias between the two calls: the hits are of a collection that is gone.
+            return await self.search(query, scope, collection=collection, top_k=top_k, where=where)
         done = time.perf_counter()
         return SearchResult(
             query=query,
@@ -105,13 +113,14 @@ class Retriever:
             SparseLeg(self._sparse.encode_query(query), limit),
         ]
 
-    async def _check(self, name: str) -> None:
-        """Refuse a collection of another encoder; each is checked once, and again when the alias has moved."""
+    async def _check(self, name: str) -> str:
+        """The collection's own name. Refuses one of another encoder: each is checked once, and when the alias moves."""
         info = await self.index.describe(name)
         if (name, info.name) not in self._checked:
             expected = await asyncio.to_thread(fingerprint, self._dense, self._sparse)
             check_readable(info, expected)
             self._checked.add((name, info.name))
+        return info.name
 
 
 def _passages(ranked: Sequence[Ranked], stored: Sequence[Stored]) -> tuple[Passage, ...]:

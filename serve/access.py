@@ -5,11 +5,13 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from collections.abc import AsyncIterator
-from urllib.parse import quote
+from typing import Annotated
+from urllib.parse import quote, urlsplit
 
-from fastapi import HTTPException, Request
+from fastapi import Depends, HTTPException, Request
 
 from rag.errors import SettingsError
+from rag.feeding import HOLDER_HEADER
 from rag.schema import Scope
 from rag.settings import Settings
 from serve.metrics import Metrics
@@ -57,6 +59,47 @@ async def reader(request: Request) -> Scope:
     if wanted_scope is not None and wanted_scope != scope_header(settings):
         raise HTTPException(403, f"this service answers for {scope_header(settings)}, not for {wanted_scope[:200]}.")
     return Scope(settings.tenant, frozenset(settings.groups))
+
+
+async def writer(request: Request, scope: Annotated[Scope, Depends(reader)]) -> Scope:
+    """The scope of a caller who writes: today whoever may read.
+
+    403 for a page of another origin: a browser sends it a form without asking, and on loopback no key would stop it.
+    """
+    origin = request.headers.get("origin")
+    settings: Settings = request.app.state.settings
+    if origin is not None and not settings.api_key and urlsplit(origin).netloc != request.headers.get("host"):
+        raise HTTPException(403, f"pages of {origin[:200]} may not write here without a key (LIBRARIAN_API_KEY).")
+    return scope
+
+
+async def holder(request: Request) -> Scope:
+    """The scope of a command that proves to run as the user who holds the embedded index on this machine; else 403."""
+    scope = _holder_scope(request)
+    if scope is None:
+        raise HTTPException(
+            403,
+            f"only commands on the server's machine, as its user, may do this ({HOLDER_HEADER}); use "
+            "POST /v1/documents.",
+        )
+    return scope
+
+
+async def job_reader(request: Request) -> Scope:
+    """The scope of a caller who asks about jobs: a holder's, else a reader's."""
+    return _holder_scope(request) or await reader(request)
+
+
+async def job_writer(request: Request) -> Scope:
+    """The same for a caller who cancels them."""
+    return _holder_scope(request) or await writer(request, await reader(request))
+
+
+def _holder_scope(request: Request) -> Scope | None:
+    given, wanted = request.headers.get(HOLDER_HEADER, ""), request.app.state.holder_token
+    if not wanted or not hmac.compare_digest(given.encode("latin-1"), wanted.encode()):
+        return None
+    return Scope.owner(request.app.state.settings.tenant)
 
 
 def scope_header(settings: Settings) -> str:

@@ -7,18 +7,20 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 
 from rag.answering import Librarian
+from rag.feeding import Ingestor
 from rag.settings import Settings
 from serve import errors, tracing
 from serve.access import Turnstile, check_exposure, local_names
-from serve.guard import Guard
+from serve.guard import Guard, Limit
 from serve.metrics import Metrics
-from serve.routes import chat, health, models, search
+from serve.routes import chat, documents, health, jobs, models, search
 
 
-def create_app(settings: Settings, librarian: Librarian) -> FastAPI:
+def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | None = None) -> FastAPI:
     """An application that answers with `librarian`, which stays the caller's to close.
 
-    Raises SettingsError where it would listen to strangers without a key.
+    Documents are taken by `ingestor`, the caller's too; without one they are refused. Raises SettingsError where it
+    would listen to strangers without a key.
     """
     check_exposure(settings)
     metrics = Metrics()
@@ -30,13 +32,22 @@ def create_app(settings: Settings, librarian: Librarian) -> FastAPI:
     )
     app.state.settings = settings
     app.state.librarian = librarian
+    app.state.ingestor = ingestor
+    app.state.holder_token = ""  # set once the process says where it serves
     app.state.metrics = metrics
     app.state.turnstile = Turnstile(settings.max_concurrent_requests, metrics)
     errors.install(app)
-    for routes in (chat, search, models, health):
+    for routes in (chat, search, documents, jobs, models, health):
         app.include_router(routes.router)
     tracing.install(app, settings)
-    app.add_middleware(Guard, metrics=metrics, max_body=settings.max_request_bytes, hosts=local_names(settings))
+    uploads = Limit(settings.max_upload_bytes, "LIBRARIAN_MAX_UPLOAD_BYTES")
+    app.add_middleware(
+        Guard,
+        metrics=metrics,
+        max_body=Limit(settings.max_request_bytes, "LIBRARIAN_MAX_REQUEST_BYTES"),
+        hosts=local_names(settings),
+        max_body_of={("POST", documents.PATH): uploads},
+    )
     return app
 
 

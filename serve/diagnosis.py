@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from rag.collections import check_readable, fingerprint
-from rag.encoders import dense_encoder, sparse_encoder
+from rag.encoders import dense_encoder, describe, sparse_encoder
 from rag.errors import CollectionNotFound, IndexLocked, LibrarianError
 from rag.generation import ChatModel
 from rag.index import holder, open_index
@@ -91,7 +91,7 @@ def _disk(settings: Settings) -> Finding:
 
 def _encoder(settings: Settings) -> Finding:
     encoder = dense_encoder(settings)
-    return Finding("ok", "encoder", f"{settings.encoder}, {str(encoder.fingerprint['sha256'])[:8]}")
+    return Finding("ok", "encoder", describe(encoder.fingerprint))
 
 
 def _index(settings: Settings) -> Finding:

@@ -7,6 +7,8 @@ import json
 import re
 import time
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
@@ -18,11 +20,19 @@ from serve.metrics import Metrics
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Bytes that a body may have, and the name of the setting that says so."""
+
+    bytes: int
+    setting: str
+
+
 class TooLarge(HTTPException):
     """The request's body passed the limit. An HTTPException, or FastAPI would call it a parse error."""
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(413, f"the request's body has more than {limit} bytes (LIBRARIAN_MAX_REQUEST_BYTES).")
+    def __init__(self, limit: Limit) -> None:
+        super().__init__(413, f"the request's body has more than {limit.bytes} bytes ({limit.setting}).")
 
 
 class StrangeHost(HTTPException):
@@ -35,12 +45,21 @@ class StrangeHost(HTTPException):
 class Guard:
     """Middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, max_body: int, hosts: frozenset[str] | None = None) -> None:
-        """`hosts`: the only names under which requests may come (None: any)."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        max_body: Limit,
+        hosts: frozenset[str] | None = None,
+        max_body_of: Mapping[tuple[str, str], Limit] | None = None,
+    ) -> None:
+        """`hosts`: the only names under which requests may come (None: any). `max_body_of`: the limits of those routes,
+        by method and path, that have one of their own."""
         self._app = app
         self._hosts = hosts
         self._metrics = metrics
         self._max_body = max_body
+        self._max_body_of = dict(max_body_of or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -53,13 +72,14 @@ class Guard:
         started = time.perf_counter()
         status = 500
         taken = 0
+        limit = self._max_body_of.get((scope["method"], scope["path"]), self._max_body)
 
         async def bounded_receive() -> Message:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > self._max_body:
-                raise TooLarge(self._max_body)
+            if taken > limit.bytes:
+                raise TooLarge(limit)
             return message
 
         async def watched_send(message: Message) -> None:
@@ -77,8 +97,8 @@ class Guard:
         try:
             if self._hosts is not None and _host(headers.get(b"host", b"")) not in self._hosts:
                 raise StrangeHost
-            if declared.isdigit() and int(declared) > self._max_body:
-                raise TooLarge(self._max_body)
+            if declared.isdigit() and int(declared) > limit.bytes:
+                raise TooLarge(limit)
             await self._app(scope, bounded_receive, watched_send)
         except (TooLarge, StrangeHost) as error:
             await _refuse(watched_send, request_id, error)

@@ -8,15 +8,19 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from types import FrameType
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from rag.answering import Librarian
+from rag.encoders import Bm25Encoder, DenseEncoder
 from rag.errors import LibrarianError
+from rag.feeding import Ingestor
+from rag.index import Index, holder, sync_side
 from rag.settings import Settings
 from rag.wiring import open_librarian
 from serve.access import check_exposure
@@ -24,6 +28,9 @@ from serve.app import create_app
 from serve.engine.model import served_folder
 
 GRACE_SECONDS = 30
+
+# Makes the engine that takes documents in, which this package does not know.
+OpenIngestor = Callable[[Settings, Index, DenseEncoder, Bm25Encoder], Ingestor]
 
 
 class PortTaken(LibrarianError):
@@ -90,29 +97,58 @@ def run_server(
     settings: Settings,
     listening: socket.socket | None = None,
     on_ready: Callable[[Server], None] = lambda _: None,
+    open_ingestor: OpenIngestor | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; streams then have 30 seconds to finish.
 
-    Raises PortTaken, SettingsError (a listener without a key), IndexLocked, IndexUnavailable or EncoderError before
-    anything is served.
+    `open_ingestor` makes what takes documents in; without one they are refused. Raises PortTaken, SettingsError (a
+    listener without a key), IndexLocked, IndexUnavailable, EncoderError or DiskFull before anything is served.
     """
     check_exposure(settings)
     configure_logs(settings)
     with listening or bind(settings) as taken, suppress(KeyboardInterrupt):  # Ctrl-C before uvicorn takes it
-        asyncio.run(_serve(settings, taken, on_ready))
+        asyncio.run(_serve(settings, taken, on_ready, open_ingestor))
 
 
-async def _serve(settings: Settings, listening: socket.socket, on_ready: Callable[[Server], None]) -> None:
+async def _serve(
+    settings: Settings,
+    listening: socket.socket,
+    on_ready: Callable[[Server], None],
+    open_ingestor: OpenIngestor | None,
+) -> None:
     url = base_url(settings)
-    async with open_librarian(settings, served_folder(settings)) as librarian:
+    async with (
+        open_librarian(settings, served_folder(settings)) as librarian,
+        _ingestor(settings, librarian, open_ingestor) as ingestor,
+    ):
+        app = create_app(settings, librarian, ingestor)
 
         async def ready(server: Server) -> None:
             await librarian.retriever.index.announce(url)
+            held = None if settings.qdrant_url else await asyncio.to_thread(holder, settings)
+            app.state.holder_token = held.token if held else ""
             print(f"serving {url} (API docs: {url}/docs); Ctrl-C stops it", flush=True)
             on_ready(server)
 
         await asyncio.gather(asyncio.to_thread(librarian.retriever.warm_up), asyncio.to_thread(librarian.model.warm_up))
-        await Server(create_app(settings, librarian), ready).serve([listening])
+        await Server(app, ready).serve([listening])
+
+
+@asynccontextmanager
+async def _ingestor(
+    settings: Settings, librarian: Librarian, open_ingestor: OpenIngestor | None
+) -> AsyncIterator[Ingestor | None]:
+    """What takes documents in, over the same index and the same encoders; closed before the index is."""
+    if open_ingestor is None:
+        yield None
+        return
+    retriever = librarian.retriever
+    with sync_side(retriever.index, settings) as index:
+        ingestor = await asyncio.to_thread(open_ingestor, settings, index, *retriever.encoders)
+        try:
+            yield ingestor
+        finally:
+            await asyncio.to_thread(ingestor.close)
 
 
 def configure_logs(settings: Settings) -> None:

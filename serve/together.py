@@ -13,13 +13,15 @@ from serve import asking
 from serve.access import check_exposure
 from serve.engine.process import Engine
 from serve.engine.run import STOP_GRACE_S, build_engine, progress_lines, signals_interrupt, signals_wait
-from serve.server import Server, base_url, bind, run_server
+from serve.server import OpenIngestor, Server, base_url, bind, run_server
 from serve.terminal import print_answer
 
 WATCH_S = 0.5
 
 
-def run_together(settings: Settings, question: str | None = None, once: bool = False) -> None:
+def run_together(
+    settings: Settings, question: str | None = None, once: bool = False, open_ingestor: OpenIngestor | None = None
+) -> None:
     """Start the engine (unless a model URL is set), then serve until SIGINT, SIGTERM or the engine's death.
 
     `question` is asked once all runs, its answer streamed to stdout; with `once` everything stops after it. What can
@@ -42,7 +44,7 @@ def run_together(settings: Settings, question: str | None = None, once: bool = F
                     _say(f"the model is ready after {time.monotonic() - began:.0f} s: {engine.url}")
                     watch.engine = engine
                 _say("loading the encoder")
-            run_server(settings, listening, watch.begin)
+            run_server(settings, listening, watch.begin, open_ingestor)
         except KeyboardInterrupt:
             _say("stopping")
         finally:

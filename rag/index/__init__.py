@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rag.index.interface import (
@@ -45,6 +47,7 @@ __all__ = [
     "holder",
     "open_async_index",
     "open_index",
+    "sync_side",
 ]
 
 
@@ -71,6 +74,21 @@ def open_async_index(settings: Settings) -> AsyncIndex:
     from rag.index.threaded import ThreadedIndex
 
     return ThreadedIndex(open_index(settings))
+
+
+@contextmanager
+def sync_side(index: AsyncIndex, settings: Settings) -> Iterator[Index]:
+    """An Index with the same data as an open AsyncIndex of these settings, for threads; let go at the end."""
+    from rag.index.threaded import ThreadedIndex
+
+    if isinstance(index, ThreadedIndex):
+        yield index.index
+        return
+    beside = open_index(settings)
+    try:
+        yield beside
+    finally:
+        beside.close()
 
 
 def holder(where: Settings | Path) -> Holder | None:

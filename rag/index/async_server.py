@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from qdrant_client import AsyncQdrantClient
+from qdrant_client.http.models import KeywordIndexParams
 
 from rag.errors import CollectionNotFound, IndexUnavailable
 from rag.index import translate
-from rag.index.checks import batches, check_name, check_spec, not_found, point_ids, taken
-from rag.index.interface import CollectionInfo, CollectionSpec, Hit, Leg, Record, Stored, Where
+from rag.index.checks import batches, check_fields, check_name, check_spec, not_found, point_ids, taken
+from rag.index.interface import CollectionInfo, CollectionSpec, Hit, Leg, Payload, Record, Stored, Where
 from rag.schema import Scope
 from rag.settings import Settings
 
@@ -47,9 +48,16 @@ class AsyncServerIndex:
 
     async def describe(self, name: str) -> CollectionInfo:
         check_name(name)
-        async with self._asking(name):
-            aliases = await self._aliases()
-        return await self._info(aliases.get(name, name), aliases)
+        while True:
+            async with self._asking(name):
+                aliases = await self._aliases()
+            try:
+                return await self._info(aliases.get(name, name), aliases)
+            except CollectionNotFound:
+                async with self._asking(name):
+                    moved = (await self._aliases()).get(name) != aliases.get(name)
+                if not moved:  # else the alias moved on and its old collection was dropped: no gap for readers
+                    raise
 
     async def create(self, name: str, spec: CollectionSpec) -> None:
         check_name(name)
@@ -57,11 +65,16 @@ class AsyncServerIndex:
         async with self._asking(name):
             if name in await self._aliases():
                 raise taken(name, self._location, "alias")
-            if name in await self._names():
+            exists = name in await self._names()
+            if exists and (await self._info(name, {})).spec != spec:
                 raise taken(name, self._location)
-            await self._client.create_collection(name, **translate.collection_options(spec))
-            for field, schema in translate.payload_indexes().items():
+            if not exists:
+                await self._client.create_collection(name, **translate.collection_options(spec))
+            # Of one that exists, too: its maker may have been killed before it had made them all.
+            for field, schema in (await self._missing_indexes(name)).items():
                 await self._client.create_payload_index(name, field, schema, wait=True)
+            if exists:
+                raise taken(name, self._location)
 
     async def drop(self, name: str) -> None:
         check_name(name)
@@ -105,6 +118,16 @@ class AsyncServerIndex:
             for some in batches(wanted, translate.BATCH_IDS):
                 await self._client.delete(name, translate.scope_filter(scope, ids=some), wait=True)
 
+    async def set_payload(self, name: str, ids: Sequence[str], payload: Payload, scope: Scope) -> None:
+        check_name(name)
+        wanted = point_ids(ids)
+        fields = check_fields(payload)
+        async with self._asking(name):
+            if not (wanted and fields):
+                await self._client.get_collection(name)
+            for some in batches(wanted if fields else [], translate.BATCH_IDS):
+                await self._client.set_payload(name, fields, translate.scope_filter(scope, ids=some), wait=True)
+
     async def query(self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None) -> list[list[Hit]]:
         check_name(name)
         requests = translate.query_requests(legs, scope, where)
@@ -124,7 +147,7 @@ class AsyncServerIndex:
             for some in batches(wanted, translate.BATCH_IDS):
                 # `retrieve` takes no filter, so it cannot keep to a scope
                 page, _ = await self._client.scroll(name, translate.scope_filter(scope, ids=some), limit=len(some))
-                found.extend(translate.stored(page))
+                found.extend(translate.stored(record) for record in page)
         return translate.in_order(wanted, found)
 
     async def count(self, name: str, scope: Scope, where: Where | None = None) -> int:
@@ -143,6 +166,10 @@ class AsyncServerIndex:
             info = await self._client.get_collection(collection)
             points = (await self._client.count(collection, exact=True)).count
         return translate.collection_info(collection, info, points, aliases)
+
+    async def _missing_indexes(self, name: str) -> dict[str, KeywordIndexParams]:
+        present = (await self._client.get_collection(name)).payload_schema or {}
+        return {field: schema for field, schema in translate.payload_indexes().items() if field not in present}
 
     async def _names(self) -> set[str]:
         return {collection.name for collection in (await self._client.get_collections()).collections}

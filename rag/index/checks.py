@@ -14,13 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from rag.errors import BadInput, CollectionExists, CollectionNotFound
-from rag.index.interface import CollectionSpec, DenseLeg, Hit, Leg, Record, Where
+from rag.index.interface import CollectionSpec, DenseLeg, Hit, Leg, Payload, Record, Where
 from rag.schema import Scope, SparseVector
 
 TENANT = "tenant"
 GROUPS = "groups"
 # Payload fields that filters name often; `tenant` has an index of its own kind.
-KEYWORD_FIELDS = (GROUPS, "doc", "source")
+KEYWORD_FIELDS = (GROUPS, "doc", "part")
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -67,13 +67,21 @@ def prepare(record: Record, scope: Scope) -> Record:
     """
     identity = point_id(record.id)
     payload = _plain({**record.payload, TENANT: scope.tenant}, f"the payload of point {identity}")
-    groups = payload.get(GROUPS)
-    if groups is not None and not (isinstance(groups, list) and all(isinstance(g, str) and g for g in groups)):
-        raise BadInput(f"'groups' of point {identity} must be a list of non-empty names, not {groups!r}")
+    _check_groups(payload, f"point {identity}")
     if len(record.dense):
         _check_dense(record.dense, f"the dense vector of point {identity}")
     _check_sparse(record.sparse, f"the sparse vector of point {identity}")
     return Record(identity, record.dense, record.sparse, payload)
+
+
+def check_fields(payload: Payload) -> dict[str, Any]:
+    """Payload fields to set, as plain JSON and without `tenant`, which only the scope of an upsert decides.
+
+    Raises BadInput as `prepare` does.
+    """
+    fields = _plain({key: value for key, value in payload.items() if key != TENANT}, "the payload to set")
+    _check_groups(fields, "the payload to set")
+    return fields
 
 
 def check_leg(leg: Leg) -> Leg:
@@ -141,7 +149,10 @@ def not_found(name: str, location: str, existing: Sequence[str]) -> CollectionNo
 def taken(name: str, location: str, kind: str = "collection") -> CollectionExists:
     """The error for a name that a collection or an alias (`kind`) already has."""
     article = "an" if kind == "alias" else "a"
-    return CollectionExists(f"'{name}' is already {article} {kind} in {location}: choose another name or drop it first")
+    return CollectionExists(
+        f"'{name}' is already {article} {kind} in {location}: choose another name, or delete it first "
+        "(`librarian collections delete NAME`)"
+    )
 
 
 def _spelled(path: str) -> str:
@@ -159,6 +170,12 @@ def _plain(value: Mapping[str, Any], what: str) -> dict[str, Any]:
         raise BadInput(f"{what} is not plain JSON: {error}") from None
     plain: dict[str, Any] = json.loads(text)
     return plain
+
+
+def _check_groups(payload: Payload, what: str) -> None:
+    groups = payload.get(GROUPS)
+    if groups is not None and not (isinstance(groups, list) and all(isinstance(g, str) and g for g in groups)):
+        raise BadInput(f"'groups' of {what} must be a list of non-empty names, not {groups!r}")
 
 
 def _check_dense(vector: Sequence[float], what: str) -> None:

@@ -24,7 +24,7 @@ from rag.errors import CollectionNotFound, IndexUnavailable
 from rag.index.checks import check_name, check_spec, not_found, taken
 from rag.index.edge import Shard
 from rag.index.folder import FolderLock, read_json, sync_folder, unusable, write_json
-from rag.index.interface import CollectionInfo, CollectionSpec, Hit, Leg, Record, Stored, Where
+from rag.index.interface import CollectionInfo, CollectionSpec, Hit, Leg, Payload, Record, Stored, Where
 from rag.schema import Scope
 
 _FORMAT = 1
@@ -76,7 +76,13 @@ class EmbeddedIndex:
         return found
 
     def describe(self, name: str) -> CollectionInfo:
-        return self._info(self._resolve(name))
+        while True:
+            collection = self._resolve(name)
+            try:
+                return self._info(collection)
+            except CollectionNotFound:
+                if self._resolve(name) == collection:
+                    raise  # else the alias moved on: no gap for readers
 
     def create(self, name: str, spec: CollectionSpec) -> None:
         check_name(name)
@@ -144,6 +150,9 @@ class EmbeddedIndex:
     def delete(self, name: str, ids: Sequence[str], scope: Scope) -> None:
         self._with(name, lambda shard: shard.delete(ids, scope))
 
+    def set_payload(self, name: str, ids: Sequence[str], payload: Payload, scope: Scope) -> None:
+        self._with(name, lambda shard: shard.set_payload(ids, payload, scope))
+
     def query(self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None) -> list[list[Hit]]:
         return self._with(name, lambda shard: shard.query(legs, scope, where))
 
@@ -155,6 +164,13 @@ class EmbeddedIndex:
     ) -> Iterator[Stored]:
         shard = self._shard(self._resolve(name))  # an alias that moves meanwhile does not mix two collections
         return self._while_open(name, shard, shard.scroll(scope, fields, where))
+
+    def records(self, name: str, scope: Scope) -> Iterator[Record]:
+        shard = self._shard(self._resolve(name))
+        return self._while_open(name, shard, shard.records(scope))
+
+    def tenants(self, name: str) -> list[str]:
+        return self._with(name, lambda shard: shard.tenants())
 
     def count(self, name: str, scope: Scope, where: Where | None = None) -> int:
         return self._with(name, lambda shard: shard.count(scope, where))
@@ -176,14 +192,20 @@ class EmbeddedIndex:
                 self._lock.release()
 
     def _with(self, name: str, call: Callable[[Shard], _T]) -> _T:
-        shard = self._shard(self._resolve(name))
-        try:
-            return call(shard)
-        except IndexUnavailable:
-            self._check_alive(name, shard)
-            raise
+        while True:
+            collection = self._resolve(name)
+            shard = None
+            try:
+                shard = self._shard(collection)
+                return call(shard)
+            except (IndexUnavailable, CollectionNotFound):
+                if self._resolve(name) != collection:
+                    continue  # the alias moved on and its old collection was dropped: that is no gap for readers
+                if shard is not None:
+                    self._check_alive(name, shard)
+                raise
 
-    def _while_open(self, name: str, shard: Shard, found: Iterator[Stored]) -> Iterator[Stored]:
+    def _while_open(self, name: str, shard: Shard, found: Iterator[_T]) -> Iterator[_T]:
         try:
             yield from found
         except IndexUnavailable:
@@ -221,10 +243,15 @@ class EmbeddedIndex:
         if not folder.is_dir():
             raise not_found(collection, self.location, self._known())
         path = folder / "collection.json"
-        known = read_json(path)
+        try:
+            known = read_json(path)
+        except IndexUnavailable:
+            if not folder.is_dir():  # dropped just now
+                raise not_found(collection, self.location, self._known()) from None
+            raise
         size, metadata = known.get("dense_size"), known.get("metadata")
         if known.get("format") != _FORMAT or not isinstance(size, int) or not isinstance(metadata, dict):
-            raise IndexUnavailable(f"{path} is not of this version of Librarian: restore it, or drop the collection")
+            raise IndexUnavailable(f"{path} is not of this version of Librarian: restore it, or delete the folder")
         return CollectionSpec(size, metadata)
 
     def _info(self, collection: str) -> CollectionInfo:

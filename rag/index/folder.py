@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sys
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,15 @@ _POLL_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The process that has the folder open. `url` is where it serves, once it has said so (else None)."""
+    """The process that has the folder open. `url` is where it serves, once it has said so (else None).
+
+    `token` is known to whoever may read the folder's files as their owner: the same user on the same machine.
+    """
 
     pid: int | None
     command: str
     url: str | None
+    token: str = field(default="", repr=False, compare=False)
 
     def __str__(self) -> str:
         which = f"process {self.pid} ({self.command})" if self.pid else self.command
@@ -68,6 +73,7 @@ class FolderLock:
         folder cannot be made or written.
         """
         self._folder = folder
+        self._token = secrets.token_urlsafe(32)
         self._lock = FileLock(folder / LOCK_FILE, timeout=_OPEN_PATIENCE_S, poll_interval=_POLL_S, thread_local=False)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +90,7 @@ class FolderLock:
 
     def announce(self, url: str | None) -> None:
         """Write who holds the folder and the URL at which others can reach its data."""
-        write_json(self._folder / HOLDER_FILE, asdict(Holder(os.getpid(), _command(), url)))
+        write_json(self._folder / HOLDER_FILE, asdict(Holder(os.getpid(), _command(), url, self._token)), 0o600)
 
     def release(self) -> None:
         """Let go. Calling it twice is no error."""
@@ -97,14 +103,17 @@ class FolderLock:
                 self._lock.release()
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, mode: int = 0o666) -> None:
     """Replace a file's content at once: after a crash it is the old one or the new one, whole.
+
+    `mode` are its permissions, less the umask's.
 
     Raises IndexUnavailable where the disk refuses.
     """
     temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(value, file, ensure_ascii=False, indent=1)
             file.flush()
             os.fsync(file.fileno())
@@ -122,10 +131,10 @@ def read_json(path: Path) -> dict[str, Any]:
         raise unusable(path, error) from None
     except ValueError as error:
         raise IndexUnavailable(
-            f"{path} is damaged ({error}): restore it, or drop the collection and ingest again"
+            f"{path} is damaged ({error}): restore it, or delete its collection's folder and ingest again"
         ) from None
     if not isinstance(value, dict):
-        raise IndexUnavailable(f"{path} is damaged (no JSON object): restore it, or drop the collection")
+        raise IndexUnavailable(f"{path} is damaged (no JSON object): restore it, or delete its collection's folder")
     return value
 
 
@@ -165,6 +174,6 @@ def _read_holder(folder: Path) -> Holder:
     # the folder is held.
     try:
         known = json.loads((folder / HOLDER_FILE).read_text(encoding="utf-8"))
-        return Holder(int(known["pid"]), str(known["command"]), known["url"] or None)
+        return Holder(int(known["pid"]), str(known["command"]), known["url"] or None, str(known.get("token", "")))
     except (OSError, ValueError, KeyError, TypeError):
         return UNKNOWN_HOLDER

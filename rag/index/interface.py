@@ -149,6 +149,13 @@ class Index(Protocol):
         """Delete those of the ids that the scope sees; others are left alone, absent ones are no error."""
         ...
 
+    def set_payload(self, name: str, ids: Sequence[str], payload: Payload, scope: Scope) -> None:
+        """Put these fields into the payload of those of the ids that the scope sees; their other fields stay.
+
+        A field is replaced whole, with what is nested in it. A `tenant` among them is left out: points keep theirs.
+        """
+        ...
+
     def query(self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None) -> list[list[Hit]]:
         """For each leg, best first, the hits among the points that the scope sees. One round trip.
 
@@ -165,6 +172,14 @@ class Index(Protocol):
         self, name: str, scope: Scope, fields: Sequence[str] | None = None, where: Where | None = None
     ) -> Iterator[Stored]:
         """Every point that the scope sees, each once, with only `fields` of its payload (None: all)."""
+        ...
+
+    def records(self, name: str, scope: Scope) -> Iterator[Record]:
+        """Every point that the scope sees, each once, as `upsert` takes it. Dense vectors come back as unit vectors."""
+        ...
+
+    def tenants(self, name: str) -> list[str]:
+        """The tenants that have points in a collection: for jobs that maintain all of it, never for a reader."""
         ...
 
     def count(self, name: str, scope: Scope, where: Where | None = None) -> int:
@@ -205,6 +220,8 @@ class AsyncIndex(Protocol):
     async def upsert(self, name: str, records: Sequence[Record], scope: Scope) -> None: ...
 
     async def delete(self, name: str, ids: Sequence[str], scope: Scope) -> None: ...
+
+    async def set_payload(self, name: str, ids: Sequence[str], payload: Payload, scope: Scope) -> None: ...
 
     async def query(
         self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from qdrant_client import QdrantClient
+from qdrant_client.http.models import Filter, KeywordIndexParams
+from qdrant_client.http.models import Record as ServerRecord
 
 from rag.errors import CollectionNotFound, IndexUnavailable
 from rag.index import translate
-from rag.index.checks import batches, check_name, check_spec, not_found, point_ids, taken
-from rag.index.interface import CollectionInfo, CollectionSpec, Hit, Leg, Record, Stored, Where
+from rag.index.checks import batches, check_fields, check_name, check_spec, not_found, point_ids, taken
+from rag.index.interface import CollectionInfo, CollectionSpec, Hit, Leg, Payload, Record, Stored, Where
 from rag.schema import Scope
 from rag.settings import Settings
 
@@ -47,9 +49,16 @@ class ServerIndex:
 
     def describe(self, name: str) -> CollectionInfo:
         check_name(name)
-        with self._asking(name):
-            aliases = self._aliases()
-        return self._info(aliases.get(name, name), aliases)
+        while True:
+            with self._asking(name):
+                aliases = self._aliases()
+            try:
+                return self._info(aliases.get(name, name), aliases)
+            except CollectionNotFound:
+                with self._asking(name):
+                    moved = self._aliases().get(name) != aliases.get(name)
+                if not moved:  # else the alias moved on and its old collection was dropped: no gap for readers
+                    raise
 
     def create(self, name: str, spec: CollectionSpec) -> None:
         check_name(name)
@@ -57,11 +66,16 @@ class ServerIndex:
         with self._asking(name):
             if name in self._aliases():
                 raise taken(name, self._location, "alias")
-            if name in self._names():
+            exists = name in self._names()
+            if exists and self._info(name, {}).spec != spec:
                 raise taken(name, self._location)
-            self._client.create_collection(name, **translate.collection_options(spec))
-            for field, schema in translate.payload_indexes().items():
+            if not exists:
+                self._client.create_collection(name, **translate.collection_options(spec))
+            # Of one that exists, too: its maker may have been killed before it had made them all.
+            for field, schema in self._missing_indexes(name).items():
                 self._client.create_payload_index(name, field, schema, wait=True)
+            if exists:
+                raise taken(name, self._location)
 
     def drop(self, name: str) -> None:
         check_name(name)
@@ -105,6 +119,16 @@ class ServerIndex:
             for some in batches(wanted, translate.BATCH_IDS):
                 self._client.delete(name, translate.scope_filter(scope, ids=some), wait=True)
 
+    def set_payload(self, name: str, ids: Sequence[str], payload: Payload, scope: Scope) -> None:
+        check_name(name)
+        wanted = point_ids(ids)
+        fields = check_fields(payload)
+        with self._asking(name):
+            if not (wanted and fields):
+                self._client.get_collection(name)
+            for some in batches(wanted if fields else [], translate.BATCH_IDS):
+                self._client.set_payload(name, fields, translate.scope_filter(scope, ids=some), wait=True)
+
     def query(self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None) -> list[list[Hit]]:
         check_name(name)
         requests = translate.query_requests(legs, scope, where)
@@ -124,32 +148,29 @@ class ServerIndex:
             for some in batches(wanted, translate.BATCH_IDS):
                 # `retrieve` takes no filter, so it cannot keep to a scope
                 page, _ = self._client.scroll(name, translate.scope_filter(scope, ids=some), limit=len(some))
-                found.extend(translate.stored(page))
+                found.extend(translate.stored(record) for record in page)
         return translate.in_order(wanted, found)
 
     def scroll(
         self, name: str, scope: Scope, fields: Sequence[str] | None = None, where: Where | None = None
     ) -> Iterator[Stored]:
-        check_name(name)
         visible = translate.scope_filter(scope, where)
-        selected = translate.selector(fields)
-        with self._asking(name):
-            # The pages must come from one collection, though an alias may move between them.
-            collection = self._aliases().get(name, name)
-            self._client.get_collection(collection)
+        return (translate.stored(record) for record in self._scrolled(name, visible, translate.selector(fields), False))
 
-        def pages() -> Iterator[Stored]:
-            offset = None
-            while True:
-                with self._asking(name):
-                    page, offset = self._client.scroll(
-                        collection, visible, limit=translate.PAGE_POINTS, offset=offset, with_payload=selected
-                    )
-                yield from translate.stored(page)
-                if offset is None:
-                    return
+    def records(self, name: str, scope: Scope) -> Iterator[Record]:
+        visible = translate.scope_filter(scope)
+        return (translate.record(found) for found in self._scrolled(name, visible, True, True))
 
-        return pages()
+    def tenants(self, name: str) -> list[str]:
+        check_name(name)
+        known: list[str] = []
+        while True:
+            # A facet tells the most frequent values only: ask on for the others until there are none.
+            with self._asking(name):
+                found = self._client.facet(name, **translate.tenants_facet(known)).hits
+            if not found:
+                return sorted(known)
+            known += [str(hit.value) for hit in found]
 
     def count(self, name: str, scope: Scope, where: Where | None = None) -> int:
         check_name(name)
@@ -168,11 +189,40 @@ class ServerIndex:
             self._closed = True
             self._client.close()
 
+    def _scrolled(self, name: str, visible: Filter, payload: bool | list[str], vectors: bool) -> Iterator[ServerRecord]:
+        check_name(name)
+        with self._asking(name):
+            # The pages must come from one collection, though an alias may move between them.
+            collection = self._aliases().get(name, name)
+            self._client.get_collection(collection)
+
+        def pages() -> Iterator[ServerRecord]:
+            offset = None
+            while True:
+                with self._asking(name):
+                    page, offset = self._client.scroll(
+                        collection,
+                        visible,
+                        limit=translate.PAGE_POINTS,
+                        offset=offset,
+                        with_payload=payload,
+                        with_vectors=vectors,
+                    )
+                yield from page
+                if offset is None:
+                    return
+
+        return pages()
+
     def _info(self, collection: str, aliases: dict[str, str]) -> CollectionInfo:
         with self._asking(collection):
             info = self._client.get_collection(collection)
             points = self._client.count(collection, exact=True).count
         return translate.collection_info(collection, info, points, aliases)
+
+    def _missing_indexes(self, name: str) -> dict[str, KeywordIndexParams]:
+        present = self._client.get_collection(name).payload_schema or {}
+        return {field: schema for field, schema in translate.payload_indexes().items() if field not in present}
 
     def _names(self) -> set[str]:
         return {collection.name for collection in self._client.get_collections().collections}

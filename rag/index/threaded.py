@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from rag.index.interface import CollectionInfo, CollectionSpec, Hit, Index, Leg, Record, Stored, Where
+from rag.index.interface import CollectionInfo, CollectionSpec, Hit, Index, Leg, Payload, Record, Stored, Where
 from rag.schema import Scope
 
 
@@ -45,6 +45,9 @@ class ThreadedIndex:
 
     async def delete(self, name: str, ids: Sequence[str], scope: Scope) -> None:
         await asyncio.to_thread(self.index.delete, name, ids, scope)
+
+    async def set_payload(self, name: str, ids: Sequence[str], payload: Payload, scope: Scope) -> None:
+        await asyncio.to_thread(self.index.set_payload, name, ids, payload, scope)
 
     async def query(self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None) -> list[list[Hit]]:
         return await asyncio.to_thread(self.index.query, name, legs, scope, where)

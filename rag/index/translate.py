@@ -38,7 +38,7 @@ from rag.index.interface import (
     Stored,
     Where,
 )
-from rag.schema import Scope
+from rag.schema import Scope, SparseVector
 from rag.settings import Settings
 
 BATCH_POINTS = 256
@@ -46,6 +46,7 @@ BATCH_POINTS = 256
 BATCH_BYTES = 8 * 1024 * 1024
 BATCH_IDS = 1000
 PAGE_POINTS = 512
+FACET_TENANTS = 1000
 DEFAULT_PORT = 6333
 
 # What qdrant_client, its transports and its in-memory mode (ValueError) raise; AssertionError is how it finds an
@@ -201,9 +202,29 @@ def selector(fields: Sequence[str] | None) -> bool | list[str]:
     return True if fields is None else paths(fields) or False
 
 
-def stored(records: Sequence[models.Record]) -> list[Stored]:
-    """Points as the server returns them."""
-    return [Stored(_id(record.id), record.payload or {}) for record in records]
+def stored(found: models.Record) -> Stored:
+    """A point as the server returns it."""
+    return Stored(_id(found.id), found.payload or {})
+
+
+def record(found: models.Record) -> Record:
+    """The same with its vectors."""
+    vectors = found.vector if isinstance(found.vector, dict) else {}
+    dense, sparse = vectors.get(DENSE), vectors.get(SPARSE)
+    flat = [value for value in dense if isinstance(value, (int, float))] if isinstance(dense, list) else []
+    words = sparse if isinstance(sparse, models.SparseVector) else models.SparseVector(indices=[], values=[])
+    return Record(_id(found.id), flat, SparseVector(tuple(words.indices), tuple(words.values)), found.payload or {})
+
+
+def tenants_facet(known: Sequence[str]) -> dict[str, Any]:
+    """Keyword arguments of `facet` for tenants other than these."""
+    rest: list[models.Condition] = [models.FieldCondition(key=TENANT, match=models.MatchAny(any=list(known)))]
+    return {
+        "key": TENANT,
+        "limit": FACET_TENANTS,
+        "exact": True,
+        "facet_filter": models.Filter(must_not=rest) if known else None,
+    }
 
 
 def in_order(ids: Sequence[str], found: Sequence[Stored]) -> list[Stored]:

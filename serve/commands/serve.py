@@ -19,6 +19,7 @@ def serve(
     set_: Set = None,
 ) -> None:
     """Serve the API: OpenAI-compatible chat, search, models, health and metrics. Ctrl-C stops it."""
+    from librarian import open_ingestor
     from rag.settings import load
     from serve.server import run_server
 
@@ -30,4 +31,4 @@ def serve(
         "qdrant_url": qdrant_url,
         "llm_url": llm_url,
     }
-    run_server(load(flags, pairs=set_).settings)
+    run_server(load(flags, pairs=set_).settings, open_ingestor=open_ingestor)

@@ -24,6 +24,7 @@ def up(
 
     Where LIBRARIAN_LLM_URL (or --llm-url) names a model server, that one is used and no engine is started.
     """
+    from librarian import open_ingestor
     from rag.settings import load
     from serve.together import run_together
 
@@ -35,4 +36,4 @@ def up(
         "qdrant_url": qdrant_url,
         "llm_url": llm_url,
     }
-    run_together(load(flags, pairs=set_).settings, ask, once)
+    run_together(load(flags, pairs=set_).settings, ask, once, open_ingestor)

@@ -102,8 +102,11 @@ class ApiServer:
     the server's loop; `logs` holds what the service logged.
     """
 
-    def __init__(self, retriever: Any, *, data_dir: Path = Path("nowhere"), **values: Any) -> None:
+    def __init__(
+        self, retriever: Any, *, data_dir: Path = Path("nowhere"), ingestor: Any = None, **values: Any
+    ) -> None:
         self.settings = Settings(data_dir=data_dir, **values)
+        self.ingestor = ingestor
         self.retriever = retriever
         self.server: Server | None = None
         self.app: Any = None
@@ -209,7 +212,7 @@ class ApiServer:
         self._loop = asyncio.get_running_loop()
         model = ChatModel(self.settings)
         try:
-            self.app = create_app(self.settings, Librarian(self.retriever, model, self.settings))
+            self.app = create_app(self.settings, Librarian(self.retriever, model, self.settings), self.ingestor)
             self.server = Server(self.app, self._started)
             await self.server.serve([self._socket])
         finally:

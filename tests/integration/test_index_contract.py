@@ -254,6 +254,8 @@ def _named_calls(index: Index, name: str) -> list[Callable[[], Any]]:
         lambda: index.upsert(name, [], OWNER),
         lambda: index.delete(name, [point(1)], OWNER),
         lambda: index.delete(name, [], OWNER),
+        lambda: index.set_payload(name, [point(1)], {"x": 1}, OWNER),
+        lambda: index.set_payload(name, [], {"x": 1}, OWNER),
         lambda: index.query(name, [dense(), sparse(1)], OWNER),
         lambda: index.query(name, [], OWNER),
         lambda: index.fetch(name, [point(1)], OWNER),
@@ -262,6 +264,7 @@ def _named_calls(index: Index, name: str) -> list[Callable[[], Any]]:
     ]
     if not isinstance(index, Shim):
         calls += [lambda: index.scroll(name, OWNER), lambda: index.optimize(name)]
+        calls += [lambda: index.records(name, OWNER), lambda: index.tenants(name)]
     return calls
 
 
@@ -370,6 +373,46 @@ class TestWriting:
         assert index.count(names.docs, OWNER) == 0
 
 
+class TestSettingPayloads:
+    def test_the_given_fields_are_replaced_and_the_others_stay(self, index: Index, names: Names) -> None:
+        index.create(names.docs, SPEC)
+        before = {"text": "t", "stamp": "old", "meta": {"a": 1, "b": 2}}
+        index.upsert(names.docs, [record(n, before) for n in (1, 2)], OWNER)
+        index.set_payload(names.docs, [point(1), point(7), point(1)], {"stamp": "new", "meta": {"c": 3}}, OWNER)
+        first, second = index.fetch(names.docs, [point(1), point(2)], OWNER)
+        assert first.payload == {"text": "t", "stamp": "new", "meta": {"c": 3}, "tenant": "acme"}
+        assert second.payload == {**before, "tenant": "acme"}
+        assert index.count(names.docs, OWNER) == 2
+        assert index.query(names.docs, [dense()], OWNER)[0][0].score == pytest.approx(1)
+
+    def test_what_the_scope_does_not_see_is_left_alone_and_no_tenant_changes(self, index: Index, names: Names) -> None:
+        index.create(names.docs, SPEC)
+        index.upsert(names.docs, [record(1), record(2, {"groups": ["staff"]})], OWNER)
+        index.upsert(names.docs, [record(3)], Scope.owner("rival"))
+        everyone = [point(number) for number in (1, 2, 3)]
+        index.set_payload(names.docs, everyone, {"stamp": "x", "tenant": "rival"}, READER)
+        index.set_payload(names.docs, everyone, {"tenant": "rival"}, OWNER)
+        index.set_payload(names.docs, everyone, {}, OWNER)
+        mine = {stored.id: stored.payload for stored in index.fetch(names.docs, everyone, OWNER)}
+        assert mine[point(1)] == {"tenant": "acme", "stamp": "x"}
+        assert mine[point(2)] == {"tenant": "acme", "groups": ["staff"]}
+        assert index.fetch(names.docs, everyone, Scope.owner("rival")) == [Stored(point(3), {"tenant": "rival"})]
+
+    def test_filters_see_a_field_that_was_set(self, index: Index, names: Names) -> None:
+        index.create(names.docs, SPEC)
+        index.upsert(names.docs, [record(number, {"part": "tail"}) for number in range(1200)], OWNER)
+        index.set_payload(names.docs, [point(number) for number in range(1100)], {"part": "head"}, OWNER)
+        assert index.count(names.docs, OWNER, {"part": ["head"]}) == 1100
+        assert index.count(names.docs, OWNER, {"part": ["tail"]}) == 100
+
+    @pytest.mark.parametrize("payload", [{"x": math.nan}, {"x": object()}, {"groups": "staff"}, {"groups": [""]}])
+    def test_fields_that_no_point_may_have_are_refused(self, index: Index, names: Names, payload: Any) -> None:
+        index.create(names.docs, SPEC)
+        index.upsert(names.docs, [record(1)], OWNER)
+        with pytest.raises(BadInput):
+            index.set_payload(names.docs, [point(1)], payload, OWNER)
+
+
 class TestReading:
     def test_fetch_keeps_the_order_asked_for_and_returns_each_once(self, index: Index, names: Names) -> None:
         index.create(names.docs, SPEC)
@@ -458,6 +501,39 @@ class TestScrolling:
         before = scrolled.query(names.docs, [dense()], OWNER)
         scrolled.optimize(names.docs)
         assert scrolled.query(names.docs, [dense()], OWNER) == before
+
+
+class TestWholeCollections:
+    def test_records_come_back_as_they_can_be_written_again(self, scrolled: Index, names: Names) -> None:
+        scrolled.create(names.docs, SPEC)
+        written = [
+            record(1, {"text": "naïve", "groups": ["staff"]}, (0.6, 0.8, 0, 0), SparseVector((7, 9), (1.5, 0.5))),
+            record(2, dense=()),
+            record(3, sparse=SparseVector((1,), (2.0,))),
+        ]
+        scrolled.upsert(names.docs, written, OWNER)
+        scrolled.upsert(names.docs, [record(4)], Scope.owner("rival"))
+        found = list(scrolled.records(names.docs, OWNER))
+        assert [each.id for each in found] == [point(1), point(2), point(3)]
+        for before, after in zip(written, found, strict=True):
+            assert list(after.dense) == pytest.approx(list(before.dense))
+            assert dict(zip(after.sparse.indices, after.sparse.values, strict=True)) == pytest.approx(
+                dict(zip(before.sparse.indices, before.sparse.values, strict=True))
+            )
+            assert after.payload == {**before.payload, "tenant": "acme"}
+        scrolled.create(names.copy, SPEC)
+        scrolled.upsert(names.copy, found, OWNER)
+        legs = [dense(0.6, 0.8, 0, 0), sparse(7, 1)]
+        assert scrolled.query(names.copy, legs, OWNER) == scrolled.query(names.docs, legs, OWNER)
+
+    def test_the_tenants_of_a_collection_are_those_with_points(self, scrolled: Index, names: Names) -> None:
+        scrolled.create(names.docs, SPEC)
+        assert scrolled.tenants(names.docs) == []
+        many = [f"tenant {number:04}" for number in range(1234)]
+        for number, tenant in enumerate(many):
+            scrolled.upsert(names.docs, [record(number)], Scope.owner(tenant))
+        scrolled.delete(names.docs, [point(5)], Scope.owner(many[5]))
+        assert scrolled.tenants(names.docs) == [*many[:5], *many[6:]]
 
 
 def _visible_everywhere(index: Index, name: str, scope: Scope, where: Where | None = None) -> list[int]:

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from qdrant_client import QdrantClient
 
 from rag.errors import BadInput, CollectionExists, CollectionNotFound, IndexUnavailable, SettingsError
-from rag.index import CollectionSpec, DenseLeg, Record, open_async_index, open_index
+from rag.index import CollectionSpec, DenseLeg, Record, open_async_index, open_index, translate
 from rag.index.async_server import AsyncServerIndex
 from rag.index.server import ServerIndex
 from rag.schema import Scope, SparseVector
@@ -265,3 +266,19 @@ def test_a_ca_file_that_cannot_be_read_is_a_setting_error(tmp_path: Path) -> Non
     for connect in (ServerIndex.connect, AsyncServerIndex.connect):
         with pytest.raises(SettingsError, match=r"missing\.pem"):
             connect(settings)
+
+
+def test_a_collection_whose_maker_was_killed_before_its_indexes_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The in-memory mode has no payload indexes: what is asked of it is what is looked at."""
+    client = QdrantClient(":memory:")
+    index = ServerIndex(client, "http://memory:6333")
+    spec = CollectionSpec(3, {"format": 2})
+    client.create_collection("docs", **translate.collection_options(spec))
+    asked: list[str] = []
+    monkeypatch.setattr(client, "create_payload_index", lambda name, field, schema, wait: asked.append(field))
+    with pytest.raises(CollectionExists):
+        index.create("docs", CollectionSpec(3, {"format": 1}))
+    assert asked == []
+    with pytest.raises(CollectionExists):
+        index.create("docs", spec)
+    assert asked == ["tenant", "groups", "doc", "part"]

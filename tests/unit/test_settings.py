@@ -15,8 +15,8 @@ from rag.settings import Settings, load
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
-SECRETS = ("qdrant_api_key", "llm_api_key", "api_key")
-URLS = ("qdrant_url", "llm_url", "api_url")
+SECRETS = ("qdrant_api_key", "encoder_api_key", "llm_api_key", "api_key")
+URLS = ("qdrant_url", "encoder_url", "llm_url", "api_url")
 
 
 def write(name: str, *lines: str) -> None:
@@ -144,7 +144,7 @@ class TestInvalidValues:
             ("rrf_k", "0"),
             ("log_level", "loud"),
             ("qdrant_timeout", "-1"),
-            ("encoder_precision", "fp8"),
+            ("encoder_backend", "fp8"),
             ("qdrant_grpc", "perhaps"),
             ("chunk_tokens", "3"),
         ],
