@@ -12,7 +12,7 @@ export PIP_CONSTRAINT := $(CURDIR)/requirements/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_FLAGS := --quiet --no-deps --require-hashes
 
-.PHONY: help demo up install engine dev test test-engine check format lock wheel clean bench-index
+.PHONY: help demo up install engine dev test test-engine check format lock wheel clean bench-index bench-ingest
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -80,6 +80,10 @@ wheel: dev ## build the wheel into dist/
 
 bench-index: dev ## benchmarks/index.py: the index against its peers
 	$(BIN)/python benchmarks/index.py
+
+bench-ingest: dev ## benchmarks/ingest.py and its memory (benchmarks/peers.sh first adds LlamaIndex and Haystack)
+	$(BIN)/python benchmarks/ingest.py
+	$(BIN)/python benchmarks/ingest_memory.py
 
 lock: ## compile the locks again (needs uv)
 	requirements/lock.sh

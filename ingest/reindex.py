@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
-from ingest.chunking import chunker_name
+from ingest.chunking import DEFAULT_CHUNK_TOKENS, chunker_name
 from ingest.lease import lease
 from ingest.moving import Moved, Mover
 from ingest.options import Shard
@@ -26,7 +26,7 @@ from ingest.pipeline import WINDOW
 from ingest.report import Progress
 from ingest.writer import Writer
 from rag.collections import check_readable, differences, fingerprint, make_unnamed, own_name
-from rag.encoders import MAX_CHUNK_TOKENS, Bm25Encoder, DenseEncoder
+from rag.encoders import Bm25Encoder, DenseEncoder
 from rag.errors import BadInput, Cancelled, CollectionExists, CollectionNotFound, IndexUnavailable
 from rag.index.interface import CollectionInfo, Index
 from rag.payload import HEADS
@@ -82,7 +82,7 @@ class Reindex:
         self._cancelled = cancelled
         self._alias = settings.collection
         self._leaving = f"{self._alias[:119]}.leaving"
-        self._tokens = min(settings.chunk_tokens or MAX_CHUNK_TOKENS, dense.max_tokens)
+        self._tokens = min(settings.chunk_tokens or DEFAULT_CHUNK_TOKENS, dense.max_tokens)
         self._expected = {**fingerprint(dense, sparse), "chunker": chunker_name(self._tokens)}
         self._encoded = 0
 

@@ -28,8 +28,6 @@ from rag.settings import Settings
 
 # A share of failures means something once so many documents were tried.
 SHARE_COUNTS_FROM = 20
-# Prepared documents that wait for the encoder.
-_READY_AHEAD = 64
 _DELETED_TOGETHER = 256
 _TELL_EVERY = 1000
 
@@ -66,8 +64,8 @@ class Run:
         report = self._report
         with (
             self._target.pool() as pool,
-            closing(ahead(self._prepared(pool, only), _READY_AHEAD, halt := Halt(pool.close))) as parts,
-            closing(ahead(encoded(windows(parts), self._target.dense, self._on_encoded), 1, halt)) as ready,
+            closing(ahead(windows(self._prepared(pool, only)), 1, halt := Halt(pool.close))) as filled,
+            closing(ahead(encoded(filled, self._target.dense, self._on_encoded), 1, halt)) as ready,
         ):
             for window in ready:
                 self._stop_if_asked()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from ingest.chunking import chunker_name
+from ingest.chunking import DEFAULT_CHUNK_TOKENS, chunker_name
 from ingest.loading.interface import Limits
 from ingest.pool import PreparePool, WorkerSpec
 from ingest.writer import Writer
 from rag.collections import find_for_writing, fingerprint, make
-from rag.encoders import MAX_CHUNK_TOKENS, Bm25Encoder, DenseEncoder
+from rag.encoders import Bm25Encoder, DenseEncoder
 from rag.index.interface import Index
 from rag.records import check_not_reserved
 from rag.schema import Scope
@@ -27,7 +27,7 @@ class Target:
         check_not_reserved(settings.collection)
         self.dense = dense
         self.scope = Scope.owner(settings.tenant)
-        self.tokens = min(settings.chunk_tokens or MAX_CHUNK_TOKENS, dense.max_tokens)
+        self.tokens = min(settings.chunk_tokens or DEFAULT_CHUNK_TOKENS, dense.max_tokens)
         self._index = index
         self._sparse = sparse
         self._settings = settings

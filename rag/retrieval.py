@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.collections import check_readable, fingerprint
 from rag.encoders import Bm25Encoder, DenseEncoder
 from rag.errors import BadInput
-from rag.index.interface import AsyncIndex, DenseLeg, Hit, Leg, SparseLeg, Stored, Where
+from rag.index.interface import AsyncIndex, DenseLeg, Hit, Leg, Payload, SparseLeg, Stored, Where
+from rag.neighbours import joined, windows
 from rag.payload import to_passage
 from rag.schema import Passage, Scope, SearchResult
 from rag.settings import Settings
@@ -53,6 +54,7 @@ class Retriever:
         self._sparse = sparse
         self._settings = settings
         self._checked: set[tuple[str, str]] = set()
+        self._chunkers: dict[str, str] = {}  # by the collection's own name
 
     @property
     def encoders(self) -> tuple[DenseEncoder, Bm25Encoder]:
@@ -84,16 +86,19 @@ class Retriever:
         encoded = time.perf_counter()
         dense, sparse = await self.index.query(name, legs, scope, where)
         found = time.perf_counter()
-        ranked = reciprocal_rank_fusion(dense, sparse, self._settings.rrf_k)[: top_k or self._settings.top_k]
+        count = top_k or self._settings.top_k
+        before, after = self._settings.neighbours_before, self._settings.neighbours_after
+        ranked = reciprocal_rank_fusion(dense, sparse, self._settings.rrf_k)[: count * (1 + before + after)]
         stored = await self.index.fetch(name, [each.id for each in ranked], scope)
         if len(stored) < len(ranked) and await self._check(name) != own:
             # A re-index swapped the alias between the two calls: the hits are of a collection that is gone.
             return await self.search(query, scope, collection=collection, top_k=top_k, where=where)
+        passages = await self._joined(name, own, _passages(ranked, stored), count, scope)
         done = time.perf_counter()
         return SearchResult(
             query=query,
             collection=name,
-            passages=_passages(ranked, stored),
+            passages=passages,
             relevance=dense[0].score if dense else None,
             timings_ms={
                 "encode": (encoded - started) * 1e3,
@@ -113,6 +118,19 @@ class Retriever:
             SparseLeg(self._sparse.encode_query(query), limit),
         ]
 
+    async def _joined(
+        self, name: str, own: str, hits: Sequence[tuple[Passage, Payload]], count: int, scope: Scope
+    ) -> tuple[Passage, ...]:
+        """The best `count` hits, each with its neighbours where the settings ask for some."""
+        before, after = self._settings.neighbours_before, self._settings.neighbours_after
+        chunker = self._chunkers.get(own)
+        if chunker is None or not (before or after):
+            return tuple(passage for passage, _ in hits[:count])
+        found = windows(hits, count, before, after, chunker, scope)
+        beside = [identity for each in found for identity in (*each.before, *each.after)]
+        payloads = {each.id: each.payload for each in await self.index.fetch(name, beside, scope)} if beside else {}
+        return tuple(joined(each, payloads) for each in found)
+
     async def _check(self, name: str) -> str:
         """The collection's own name. Refuses one of another encoder: each is checked once, and when the alias moves."""
         info = await self.index.describe(name)
@@ -120,13 +138,15 @@ class Retriever:
             expected = await asyncio.to_thread(fingerprint, self._dense, self._sparse)
             check_readable(info, expected)
             self._checked.add((name, info.name))
+            if isinstance(chunker := info.spec.metadata.get("chunker"), str):
+                self._chunkers[info.name] = chunker
         return info.name
 
 
-def _passages(ranked: Sequence[Ranked], stored: Sequence[Stored]) -> tuple[Passage, ...]:
-    payloads: Mapping[str, Stored] = {each.id: each for each in stored}
-    return tuple(
-        to_passage(each.id, payloads[each.id].payload, each.score, each.dense, each.sparse)
+def _passages(ranked: Sequence[Ranked], stored: Sequence[Stored]) -> list[tuple[Passage, Payload]]:
+    payloads = {each.id: each.payload for each in stored}
+    return [
+        (to_passage(each.id, payloads[each.id], each.score, each.dense, each.sparse), payloads[each.id])
         for each in ranked
         if each.id in payloads  # deleted between the two calls
-    )
+    ]

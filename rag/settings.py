@@ -76,7 +76,7 @@ class Settings(BaseModel):
     encoder_timeout: float = Field(60, gt=0, description="seconds one call to the encoder's server may take")
     bm25_language: str = Field("english", description="stemming and stop words of the keyword leg")
     chunk_tokens: int | None = Field(
-        None, ge=16, description="encoder tokens in a chunk at most; empty: all that the encoder reads, at most 256"
+        None, ge=16, description="encoder tokens in a chunk at most; empty: 96, or what the encoder reads if less"
     )
 
     # Limits on one document; what passes one is reported as failed and never stops the job
@@ -111,6 +111,8 @@ class Settings(BaseModel):
     top_k: int = Field(3, ge=1, le=100, description="passages that a search returns or an answer is given")
     candidates: int = Field(100, ge=1, le=1000, description="hits taken from each leg before fusing")
     rrf_k: float = Field(10, gt=0, description="constant of reciprocal rank fusion: score = sum of 1 / (k + rank)")
+    neighbours_before: int = Field(0, ge=0, le=20, description="chunks before a hit that are joined to its passage")
+    neighbours_after: int = Field(1, ge=0, le=20, description="chunks after a hit that are joined to its passage")
     min_relevance: float = Field(
         0.3,
         ge=-1,

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from ingest.chunking import CHARACTERS_PER_TOKEN, Prepared, chunk, chunker_name, embedded_text
 from rag.encoders import LocalEncoder
-from rag.schema import Document
+from rag.schema import Document, Format
 
 MAX = 256
 SIZES = st.sampled_from([16, 32, 64, 256])
 PROPERTY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def document(text: str, title: str = "Title", markdown: bool = True) -> Document:
-    return Document("file:///d", "d", title, text, "hash", "markdown" if markdown else "text")
+def document(text: str, title: str = "Title", written: Format = "markdown") -> Document:
+    return Document("file:///d", "d", title, text, "hash", written)
 
 
 def texts(prepared: list[Prepared]) -> list[str]:
@@ -87,6 +87,14 @@ blocks = st.one_of(paragraph, heading, bullets, numbers, table, fence, quote, ru
 markdown = st.tuples(st.lists(blocks, max_size=12), st.sampled_from(["\n\n", "\n\n\n \n", "\n"])).map(
     lambda each: each[1].join(each[0])
 )
+code_line = st.tuples(
+    st.sampled_from(["", "    ", "\t", "        ", " " * 500]),
+    st.one_of(
+        sentence,
+        st.just(""),
+        st.sampled_from(["class A:", "def f(x):", "}", "fn g() {", "@wrap", "# note", "end", "\x0c"]),
+    ),
+).map("".join)
 titles = st.one_of(st.just(""), sentence, st.just("A long title " * 15))
 
 
@@ -106,7 +114,15 @@ class TestAnyDocument:
     def test_any_characters_at_all_are_covered_as_plain_text(
         self, minilm: LocalEncoder, text: str, title: str, max_tokens: int
     ) -> None:
-        given_ = document(text, title, markdown=False)
+        given_ = document(text, title, "text")
+        made = chunk(given_, minilm, max_tokens)
+        check(made, given_, minilm, max_tokens)
+        assert uncovered(made, text) == ""
+
+    @PROPERTY
+    @given(st.lists(code_line, max_size=40).map("\n".join), SIZES)
+    def test_any_lines_are_covered_as_source_code(self, minilm: LocalEncoder, text: str, max_tokens: int) -> None:
+        given_ = document(text, written="code")
         made = chunk(given_, minilm, max_tokens)
         check(made, given_, minilm, max_tokens)
         assert uncovered(made, text) == ""
@@ -285,6 +301,13 @@ HOSTILE = {
     "underline": "a " * 50_000 + "\n===\n",
     "tags": "<" * 100_000,
     "escapes": "\\" * 100_000,
+    "escaped lines": "\\n" * 60_000,
+    "dots": "." * 200_000,
+    "closers": ".)" * 100_000,
+    "modifiers": "public static " * 20_000,
+    "definitions of code": "class a\n" * 10_000,
+    "deeper and deeper": "".join(" " * n + "def f():\n" for n in range(600)),
+    "table": "| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 10_000,
     "sentence ends": ". " * 60_000,
     "chinese": "漢" * 60_000,
     "emoji": "😀" * 60_000,
@@ -295,9 +318,9 @@ class TestHostileDocuments:
     """Large enough that time that grows with the square of the length would be minutes; 5 MB of each ends as well."""
 
     @pytest.mark.parametrize("name", HOSTILE)
-    @pytest.mark.parametrize("markdown", [True, False], ids=["markdown", "text"])
-    def test_time_and_chunks_stay_in_proportion(self, minilm: LocalEncoder, name: str, markdown: bool) -> None:
-        given_ = document(HOSTILE[name], markdown=markdown)
+    @pytest.mark.parametrize("written", ["markdown", "text", "code"])
+    def test_time_and_chunks_stay_in_proportion(self, minilm: LocalEncoder, name: str, written: Format) -> None:
+        given_ = document(HOSTILE[name], written=written)
         minilm.token_counts([""])
         started = time.process_time()
         made = chunk(given_, minilm, MAX)
@@ -306,7 +329,7 @@ class TestHostileDocuments:
         assert uncovered(made, given_.text) == ""
 
     def test_a_line_of_200_kb_without_a_space_is_cut_into_pieces_that_can_be_shown(self, minilm: LocalEncoder) -> None:
-        made = chunk(document("x" * 200_000, markdown=False), minilm, MAX)
+        made = chunk(document("x" * 200_000, written="text"), minilm, MAX)
         assert max(len(text) for text in texts(made)) <= MAX * CHARACTERS_PER_TOKEN
         assert "".join(texts(made)) == "x" * 200_000
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag import encoders
-from rag.encoders import Bm25Encoder, LocalEncoder
+from rag.encoders import Bm25Encoder, LocalEncoder, load_token_counts
+from rag.encoders.folder import find_folder
 from rag.errors import EncoderError
 from rag.settings import Settings
 
@@ -27,6 +30,14 @@ def small_files(tmp_path_factory: pytest.TempPathFactory, minilm: LocalEncoder) 
         if path.is_file() and path.stat().st_size < 1_000_000:
             shutil.copy(path, folder)
     return folder
+
+
+@functools.cache
+def own_tokenizer() -> Any:
+    """The packaged model's tokenizer as transformers loads it."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(find_folder("minilm"), local_files_only=True)
 
 
 @pytest.fixture
@@ -68,7 +79,7 @@ class TestTokens:
     @settings(max_examples=30)
     @given(text=st.text(max_size=200))
     def test_counts_are_what_the_models_own_tokenizer_makes(self, minilm: LocalEncoder, text: str) -> None:
-        own = minilm._model.tokenizer(text, truncation=False)["input_ids"]
+        own = own_tokenizer()(text, truncation=False)["input_ids"]
         assert minilm.token_counts([text]) == [len(own)]
 
     def test_a_long_text_is_counted_to_its_end(self, minilm: LocalEncoder) -> None:
@@ -97,8 +108,28 @@ class TestTokens:
         minilm.encode_documents(["pod " * 900])
         assert minilm.token_counts(["pod " * 900]) == before
 
-    def test_what_it_reads_is_what_the_model_reads(self, minilm: LocalEncoder) -> None:
-        assert minilm.max_tokens == minilm._model.max_seq_length
+    def test_counts_and_lengths_are_had_without_the_model(self) -> None:
+        encoder = LocalEncoder("minilm")
+        assert encoder.token_counts(["pods run"]) == [4]
+        assert (encoder.max_tokens, encoder.dimension) == (256, 384)
+        assert encoder.tokenizer_file.name == "tokenizer.json"
+        assert not encoder.loaded
+
+    def test_a_counter_from_the_file_counts_as_the_encoder_does(self, minilm: LocalEncoder) -> None:
+        counter = load_token_counts(minilm.tokenizer_file)
+        assert counter.token_counts(TEXTS) == minilm.token_counts(TEXTS)
+        assert counter.token_offsets(TEXTS[1]) == minilm.token_offsets(TEXTS[1])
+
+    def test_a_folder_without_a_fast_tokenizer_is_an_error(self, copied: Path) -> None:
+        (copied / "tokenizer.json").unlink()
+        with pytest.raises(EncoderError, match=r"has no fast tokenizer \(tokenizer.json\).*Set LIBRARIAN_ENCODER"):
+            _ = LocalEncoder(str(copied)).tokenizer_file
+
+    def test_a_broken_tokenizer_file_is_an_error(self, copied: Path) -> None:
+        (copied / "tokenizer.json").write_text('{"version": ')
+        with pytest.raises(EncoderError, match="cannot be read") as caught:
+            LocalEncoder(str(copied)).token_counts(["x"])
+        assert "\n" not in str(caught.value)
 
 
 class TestFingerprints:
@@ -195,6 +226,8 @@ class TestKeywords:
 
 
 def test_the_settings_decide_what_is_made(settings: Callable[..., Settings]) -> None:
-    chosen = settings(encoder="/some/folder", bm25_language="german")
-    assert encoders.dense_encoder(chosen).name == "/some/folder"
+    chosen = settings(encoder="/some/folder", encoder_backend="onnx-fp32", bm25_language="german")
+    dense = encoders.dense_encoder(chosen)
+    assert isinstance(dense, LocalEncoder)
+    assert (dense.name, dense.backend) == ("/some/folder", "onnx-fp32")
     assert encoders.sparse_encoder(chosen).fingerprint["language"] == "german"

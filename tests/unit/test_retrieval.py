@@ -185,8 +185,10 @@ class TestSearch:
         index.dense = index.sparse = []
         assert (search(retriever).passages, search(retriever).relevance) == ((), None)
 
-    def test_only_the_best_are_fetched(self, retriever: Retriever, index: MemoryIndex) -> None:
-        assert [each.id for each in search(retriever, top_k=2).passages] == ["b", "a"]
+    def test_only_the_best_are_fetched_and_as_many_more_as_may_fall_into_their_passages(
+        self, retriever: Retriever, index: MemoryIndex
+    ) -> None:
+        assert [each.id for each in search(retriever, top_k=1).passages] == ["b"]
         assert index.asked[-1] == ("fetch", "documents", ["b", "a"], READER)
 
     def test_what_was_deleted_between_query_and_fetch_is_left_out(
