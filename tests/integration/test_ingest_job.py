@@ -376,7 +376,7 @@ class TestFingerprints:
     ) -> None:
         run(docs)
         before, encoded = stored(index), len(encoder.texts)
-        with pytest.raises(FingerprintMismatch, match=r"chunker structure-1:32\b.*chunker structure-1:16\b"):
+        with pytest.raises(FingerprintMismatch, match=r"chunker structure-2:32\b.*chunker structure-2:16\b"):
             run(docs, chunk_tokens=16)
         assert stored(index) == before
         assert len(encoder.texts) == encoded
