@@ -12,7 +12,7 @@ export PIP_CONSTRAINT := $(CURDIR)/requirements/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_FLAGS := --quiet --no-deps --require-hashes
 
-.PHONY: help demo up install engine dev test test-engine check format lock wheel clean bench-index bench-ingest
+.PHONY: help demo up install engine dev test test-engine check format lock wheel clean bench-chunking bench-encoders bench-index bench-ingest
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -77,6 +77,12 @@ format: dev ## put the code into form
 
 wheel: dev ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
+
+bench-chunking: dev ## benchmarks/chunking.py: the chunker against its peers (needs ../shared/data)
+	$(BIN)/python benchmarks/chunking.py
+
+bench-encoders: dev ## benchmarks/encoders.py: what encodes how fast and how well
+	$(BIN)/python benchmarks/encoders.py
 
 bench-index: dev ## benchmarks/index.py: the index against its peers
 	$(BIN)/python benchmarks/index.py
