@@ -109,4 +109,5 @@ def _glob(text: str, settings: Settings, include: Sequence[str], exclude: Sequen
         return None
     if not root.is_dir():
         return None
-    return FolderSource(text, str(root), settings, make_filter(include, exclude, "/".join(parts[first:])))
+    chosen = make_filter(include, exclude, "/".join(parts[first:]))
+    return FolderSource(text, str(root), settings, chosen, glob=True)

@@ -125,8 +125,12 @@ class FolderSource:
     to a folder is not followed. Of a BEIR folder only the corpus is read.
     """
 
-    def __init__(self, text: str, root: str, settings: Settings, chosen: Filter) -> None:
-        """`root` is its absolute path without links. Raises SourceError where it cannot be listed."""
+    def __init__(self, text: str, root: str, settings: Settings, chosen: Filter, glob: bool = False) -> None:
+        """`root` is its absolute path without links; `glob`: `text` is a pattern, not its path.
+
+        Raises SourceError where it cannot be listed.
+        """
+        self._glob = glob
         if not os.access(root, os.R_OK | os.X_OK):
             raise SourceError(f"the folder '{text}' cannot be read: permission denied.")
         self._text = text
@@ -161,6 +165,8 @@ class FolderSource:
                 skipped += 1
             yield found
         if not count:
+            if self._glob:
+                raise SourceError(f"no file matches '{self.shown}'; check the pattern, and quote it in the shell.")
             raise nothing(self._text, skipped)
 
     def read(self, item: Item, limit: int) -> bytes:

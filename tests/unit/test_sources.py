@@ -237,7 +237,7 @@ class TestNaming:
         assert owned == {each.uri for each in items}
 
     def test_a_glob_that_matches_nothing_is_an_error(self, docs: Path) -> None:
-        with pytest.raises(SourceError, match="holds no document"):
+        with pytest.raises(SourceError, match="no file matches"):
             list(opened(str(docs / "*.html")).items())
         with pytest.raises(SourceError, match="there is no file or folder"):
             opened(str(docs / "nowhere" / "*.html"))
