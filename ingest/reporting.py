@@ -18,7 +18,7 @@ _SHOWN_NAMES = 5
 def print_report(report: Report, as_json: bool, failures_file: Path) -> None:
     """What was done, and what failed and why."""
     if as_json:
-        _as_json(report)
+        _as_json({**asdict(report), "failures_file": str(failures_file) if report.failures else None})
     else:
         rate = f", {report.chunks / report.seconds:.0f}/s" if report.chunks and report.seconds else ""
         print(
@@ -29,7 +29,7 @@ def print_report(report: Report, as_json: bool, failures_file: Path) -> None:
         if report.empties:
             print(f"{report.empties} documents hold no text and were left out: {_names(report.empty, report.empties)}")
         _print_skipped(report.skipped)
-    if report.failures:
+    if report.failures and not as_json:
         _print_failed(report.failed, report.failures)
         print(one_line(f"try them again with: librarian ingest --retry {failures_file}"), file=sys.stderr)
 
@@ -64,7 +64,7 @@ def print_drift(drift: Drift, as_json: bool) -> None:
     _print_failed(drift.failed, drift.failures)
 
 
-def _as_json(value: Report | PlanReport | dict[str, object]) -> None:
+def _as_json(value: PlanReport | dict[str, object]) -> None:
     facts = value if isinstance(value, dict) else asdict(value)
     print(json.dumps(facts, indent=2, ensure_ascii=False))
 
