@@ -19,9 +19,9 @@ something before its clock starts, and all start with an empty store.
     Haystack            SentenceTransformersDocumentEmbedder and DocumentWriter into QdrantDocumentStore, likewise.
 
 The last two run in an environment of their own (benchmarks/peers.sh makes it) and are left out, saying so, without it.
-`--peer-chunks` gives the peers the first so many chunks only; their rates are compared all the same, their nDCG is not
-measured then. Retrieval quality is nDCG@10 over the queries that the pages answer, a page standing where the best of
-its chunks does: "dense" is one leg with 100 candidates for both, "hybrid" is what Librarian serves.
+`--peer-chunks` gives the peers so many of the chunks only, evenly drawn; their rates are compared all the same, their
+nDCG is not measured then. Retrieval quality is nDCG@10 over the queries that the pages answer, a page standing where
+the best of its chunks does: "dense" is one leg with 100 candidates for both, "hybrid" is what Librarian serves.
 
 Then a re-run with nothing changed: `--planning-files` small local files are indexed with instant vectors (so that it
 takes minutes) and the job is run again three times, each time with the index opened anew.

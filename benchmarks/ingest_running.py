@@ -100,7 +100,9 @@ def _peers(
     arguments: argparse.Namespace, folder: Path, pages: Pages, asked: list[Question], dense: DenseEncoder
 ) -> list[Row]:
     model = find_folder(Settings().encoder)  # the weights that Librarian's encoder is made from
-    texts = pages.texts[: arguments.peer_chunks]
+    count = min(arguments.peer_chunks or len(pages.texts), len(pages.texts))
+    chosen = [number * len(pages.texts) // count for number in range(count)]  # evenly: pages differ in length
+    texts = [pages.texts[each] for each in chosen]
     rows = []
     if "langchain" not in arguments.skip:
         from ingest_langchain import LangChainPath
@@ -108,7 +110,7 @@ def _peers(
         say(f"LangChain, {len(texts):,} chunks")
         row = Row(f"LangChain (langchain-qdrant {version('langchain-qdrant')}), batches of 32")
         with closing(LangChainPath(model, folder / "langchain", dense.dimension)) as path:
-            row.rate = path.add(texts, pages.pages[: len(texts)])
+            row.rate = path.add(texts, [pages.pages[each] for each in chosen])
             say(f"  {row.rate.per_s:.1f} chunks/s")
             if len(texts) == len(pages.texts) and asked:
                 row.quality = quality_of(asked, path.search)

@@ -119,7 +119,7 @@ def _lines(total: Total) -> Show:
                 return
             last = now
         settled, documents = _of(progress, total)
-        left = clock.left(settled, documents)
+        left = clock.left(progress, settled, documents)
         print(
             f"ingest: stage={progress.stage} documents={settled}/{documents or '?'} kept={progress.kept} "
             f"chunks={progress.chunks} chunks_per_s={clock.rate(progress.chunks):.0f} failed={progress.failed} "
@@ -148,7 +148,13 @@ class _Clock:
         since, before = self._first
         return (chunks - before) / max(now - since, 1e-9)
 
-    def left(self, settled: int, documents: int | None) -> float | None:
-        """Seconds until the documents are done at the pace so far."""
+    def left(self, progress: Progress, settled: int, documents: int | None) -> float | None:
+        """Seconds until the documents are done at the pace so far: in chunks, which are done one after the other."""
+        if not documents or not settled:
+            return None
+        rate = self.rate(progress.chunks)
+        if rate and progress.written:
+            expected = progress.written / settled * documents  # chunks, with what the kept documents cost: none
+            return max(0.0, expected - progress.chunks) / rate
         passed = time.monotonic() - self._started
-        return (documents - settled) * passed / settled if documents and settled else None
+        return (documents - settled) * passed / settled

@@ -19,7 +19,7 @@ MAX_FAILED = 10_000
 class Progress:
     """Where a job stands. `documents` counts those found so far that must be written; `listed`: all of it is known.
 
-    `stage` is "planning" until the first document is written.
+    `stage` is "planning" until the first document is written. `chunks` are encoded, `written` of them stored.
     """
 
     documents: int = 0
@@ -30,6 +30,7 @@ class Progress:
     failed: int = 0
     deleted: int = 0
     stage: Stage = "planning"
+    written: int = 0
 
 
 @dataclass(frozen=True, slots=True)

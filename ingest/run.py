@@ -176,6 +176,7 @@ class Run:
                 failed=report.failures,
                 deleted=report.deleted,
                 stage=self._stage,
+                written=report.chunks,
             )
         )
 

@@ -149,4 +149,5 @@ def _after(before: Report, progress: Progress) -> Progress:
         failed=before.failures + progress.failed,
         deleted=before.deleted + progress.deleted,
         stage=progress.stage,
+        written=before.chunks + progress.written,
     )

@@ -114,7 +114,7 @@ class Settings(BaseModel):
     neighbours_before: int = Field(0, ge=0, le=20, description="chunks before a hit that are joined to its passage")
     neighbours_after: int = Field(1, ge=0, le=20, description="chunks after a hit that are joined to its passage")
     min_relevance: float = Field(
-        0.3,
+        0.35,
         ge=-1,
         le=1,
         description="abstain where no passage's cosine to the question reaches this, nor holds all of its words",

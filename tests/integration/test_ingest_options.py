@@ -209,7 +209,7 @@ class TestStopping:
         assert len(paths(stored(jobs.index))) == 4
 
     def test_a_long_document_is_written_whole(self, jobs: Jobs, docs: Path) -> None:
-        (docs / "long.md").write_text("\n\n".join(f"{n}. {TEXT}" for n in range(300)))
+        (docs / "long.md").write_text("\n\n".join(f"{n}. {TEXT}" for n in range(400)))
         report = jobs.run(docs)
         assert report.chunks > 2048
         assert not jobs.check(docs).any
