@@ -72,6 +72,7 @@ def ingest(
       librarian ingest --retry .librarian/failures/documents.jsonl
     """
     from ingest import commanding, reporting
+    from rag.errors import BadInput
     from rag.settings import load
 
     flags = {
@@ -87,6 +88,8 @@ def ingest(
     asked = commanding.asked(
         settings, sources or [], groups, metadata or [], include or [], exclude or [], prune, shard, retry, failures
     )
+    if retry is not None and (dry_run or check):
+        raise BadInput("--retry tries documents again: it goes with neither --dry-run nor --check.")
     if dry_run:
         reporting.print_plan(commanding.plan(asked), json_)
     elif check:

@@ -65,9 +65,12 @@ def asked(
     named = tuple(sources) or (again.sources if again else ())
     if not named:
         raise BadInput("name what to ingest: librarian ingest FOLDER (see --help).")
+    given = tuple(sorted({each.strip() for each in (groups or "").split(",") if each.strip()}))
+    if again and groups is None:  # the same readers as before, or a second try would publish what was restricted
+        given = again.groups
     options = Options(
-        groups=tuple(sorted({each.strip() for each in (groups or "").split(",") if each.strip()})),
-        metadata=dict(_pair(each) for each in metadata),
+        groups=given,
+        metadata=dict(_pair(each) for each in metadata) or dict(again.metadata if again else {}),
         prune=prune,
         shard=_shard(shard) if shard else Shard(),
         max_failures=settings.max_failures,
@@ -75,8 +78,8 @@ def asked(
     return Asked(
         settings,
         named,
-        tuple(include),
-        tuple(exclude),
+        tuple(include) or (again.include if again else ()),
+        tuple(exclude) or (again.exclude if again else ()),
         options,
         again.uris if again else None,
         failures or failures_file(settings, options.shard),
@@ -93,11 +96,26 @@ def run(what: Asked, quiet: bool) -> Report:
             else:
                 report = _here(what, lambda job, source: job.run(source, show, only=what.only))
     except TooManyFailures as error:
-        failed = [each for each in error.failures if isinstance(each, Failure)]
-        write_failures(what.failures_file, what.settings, what.sources, failed)
+        if what.only is None:  # else the file still names those that were not tried
+            _write(what, [each for each in error.failures if isinstance(each, Failure)])
         raise
-    write_failures(what.failures_file, what.settings, what.sources, report.failed)
+    _write(what, report.failed)
     return report
+
+
+def _write(what: Asked, failed: Sequence[Failure]) -> None:
+    settings, options = what.settings, what.options
+    asked = Failures(
+        what.sources,
+        settings.collection,
+        settings.tenant,
+        frozenset(),
+        options.groups,
+        options.metadata,
+        what.include,
+        what.exclude,
+    )
+    write_failures(what.failures_file, settings, asked, failed)
 
 
 def plan(what: Asked) -> PlanReport:

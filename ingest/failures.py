@@ -1,14 +1,15 @@
 """The failures file: what a job could not ingest, and enough to try just that again.
 
-The first line is an object with `sources`, `collection` and `tenant`; each further line is one failure.
+The first line is an object that says what was ingested and how (`sources`, `collection`, `groups`, …), so that trying
+again gives the documents to the same readers; each further line is one failure.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ingest.options import Shard
@@ -25,6 +26,10 @@ class Failures:
     collection: str
     tenant: str
     uris: frozenset[str]
+    groups: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 def failures_file(settings: Settings, shard: Shard) -> Path:
@@ -33,15 +38,22 @@ def failures_file(settings: Settings, shard: Shard) -> Path:
     return settings.data_dir / "failures" / f"{settings.collection}{part}.jsonl"
 
 
-def write_failures(path: Path, settings: Settings, sources: Sequence[str], failed: Sequence[Failure]) -> None:
+def write_failures(path: Path, settings: Settings, asked: Failures, failed: Sequence[Failure]) -> None:
     """Replace the file at once; where nothing failed there is none. Raises SourceError where it cannot be written."""
     try:
         if not failed:
             path.unlink(missing_ok=True)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        absolute = [each if "://" in each else str(Path(each).expanduser().absolute()) for each in sources]
-        head = {"sources": absolute, "collection": settings.collection, "tenant": settings.tenant}
+        head = {
+            "sources": [each if "://" in each else str(Path(each).expanduser().absolute()) for each in asked.sources],
+            "collection": settings.collection,
+            "tenant": settings.tenant,
+            "groups": asked.groups,
+            "metadata": dict(asked.metadata),
+            "include": asked.include,
+            "exclude": asked.exclude,
+        }
         temporary = path.with_name(f".{path.name}-{os.getpid()}")
         with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
             for line in (head, *(asdict(each) for each in failed)):
@@ -60,6 +72,10 @@ def read_failures(path: Path) -> Failures:
             str(head["collection"]),
             str(head["tenant"]),
             frozenset(str(each["uri"]) for each in lines),
+            tuple(head.get("groups", ())),
+            dict(head.get("metadata", {})),
+            tuple(head.get("include", ())),
+            tuple(head.get("exclude", ())),
         )
     except OSError as error:
         raise SourceError(f"the failures file {path} cannot be read: {error.strerror or error}.") from None

@@ -53,15 +53,17 @@ class IngestJob:
         TooManyFailures, IndexLocked where another job writes the collection, and Cancelled. In every case what was
         written stays, nothing is deleted for being gone, and running again goes on from there.
         """
-        target = self._target()
-        with lease(self._index, self._settings, self._options.shard) as held, self._ledger(target, only=only) as ledger:
+        self._target()  # what is wrong with the collection is said before anything is waited for
+        with lease(self._index, self._settings, self._options.shard) as held:
+            target = self._target()  # a re-index may have ended meanwhile
 
             def stop() -> bool:
                 held.check()
                 return cancelled()
 
-            planner = self._planner(source, ledger)
-            return Run(target, planner, self._settings, self._options, source.shown, on_progress, stop).go(only)
+            with self._ledger(target, only=only) as ledger:
+                planner = self._planner(source, ledger)
+                return Run(target, planner, self._settings, self._options, source.shown, on_progress, stop).go(only)
 
     def plan(self, source: Source) -> PlanReport:
         """What `run` would do, with nothing done. A document that holds no text counts as one to add."""

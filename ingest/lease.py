@@ -42,13 +42,15 @@ class Lease:
         self._id = f"{collection}/{uuid.uuid4().hex}"
         self._beats = 0
         self._last = time.monotonic()
+        self._waiting = True
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="librarian-lease", daemon=True)
 
     def acquire(self, dead_s: float = DEAD_S) -> None:
         """Take it; the lease of a job that died is taken over. Raises IndexLocked where one that lives has it.
 
-        Whoever sees another gives way, so of two that come at once never both get in (and perhaps neither).
+        Whoever sees one that holds it gives way. Of those that come at once, or wait for a dead one together, all but
+        the one with the least id do.
         """
         self._beat()
         try:
@@ -59,14 +61,17 @@ class Lease:
                     self._records.delete(KIND, list(seen), self._scope)
                     break
                 time.sleep(min(0.5, self._beat_s / 4))
+                self._beat()
                 now = self._others()
-                alive = [data for identity, data in now.items() if data != seen.get(identity)]
+                ahead = {each: data for each, data in now.items() if not data["waiting"] or each < self._id}
+                alive = [data for each, data in ahead.items() if data != seen.get(each)]
                 if alive:
                     raise IndexLocked(self._refusal(alive[0]))
                 seen = now
         except BaseException:
             self._records.delete(KIND, [self._id], self._scope)
             raise
+        self._waiting = False
         self._beat()
         self._thread.start()
 
@@ -101,6 +106,7 @@ class Lease:
             "owner": f"{socket.gethostname()}, process {os.getpid()}",
             "shard": [self._shard.index, self._shard.count],
             "beat": self._beats,
+            "waiting": self._waiting,
         }
         self._records.put(KIND, self._id, data, self._scope)
         self._last = time.monotonic()

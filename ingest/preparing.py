@@ -7,6 +7,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 
 from ingest.chunking import Prepared, TokenCounts, chunk
 from ingest.loading import LOADER_VERSION, EmptyDocument, Limits, clean_title, load, title_from_path
@@ -36,7 +37,9 @@ class PreparedDocument:
 def content_hash(data: bytes, item: Item, groups: Sequence[str], metadata: Mapping[str, str]) -> str:
     """SHA-256, in hex, of all that makes a document's points what they are."""
     merged = {**item.metadata, **metadata}
-    facts = json.dumps([LOADER_VERSION, sorted(groups), sorted(merged.items()), item.title]).encode()
+    suffix = PurePath(item.name).suffix.lower()  # tells how the bytes are read; mostly the path's own
+    read_as = [] if suffix == PurePath(item.path).suffix.lower() else [suffix]
+    facts = json.dumps([LOADER_VERSION, sorted(groups), sorted(merged.items()), item.title, *read_as]).encode()
     return hashlib.sha256(facts + b"\0" + hashlib.sha256(data).digest()).hexdigest()
 
 

@@ -54,6 +54,7 @@ class Run:
         self._waiting: dict[str, Write] = {}  # what the workers are at: as bounded as they are
         self._emptied: list[str] = []
         self._found = 0
+        self._unread = 0  # failed before there was anything to read: not among those found
         self._encoded = 0
         self._listed = False
         self._stage: Stage = "planning"
@@ -109,6 +110,7 @@ class Run:
                 self._waiting[step.item.uri] = replace(step, data=b"")
                 yield Task(step.item, step.data, self._options.groups, self._options.metadata, step.hash)
             else:
+                self._unread += 1
                 self._fail(step.failure)
         self._listed = True
         self._tell()
@@ -150,7 +152,7 @@ class Run:
 
     def _check_failures(self) -> None:
         failures, limit = self._report.failures, self._options.max_failures
-        tried = self._report.kept + self._found + failures
+        tried = self._report.kept + self._found + self._unread
         too_many = failures > limit if limit >= 1 else tried >= SHARE_COUNTS_FROM and failures > limit * tried
         if too_many:
             first = self._report.failed[0]
@@ -168,7 +170,7 @@ class Run:
         report = self._report
         self._on_progress(
             Progress(
-                documents=self._found,
+                documents=self._found - (report.failures - self._unread),
                 listed=self._listed,
                 done=report.added + report.replaced + report.empties,
                 kept=report.kept,

@@ -213,6 +213,9 @@ class Service:
         while (queued := self._queue.get()) is not None:
             try:
                 self._do(queued)
+            except Exception as error:  # this thread must live: it does every later job
+                log.error("the end of a job failed", job=queued.identity, exc_info=error)
+                self._store.let_go(queued.identity)
             finally:
                 if queued.spool:
                     queued.spool.discard()

@@ -34,11 +34,17 @@ class Target:
         self._chunker = chunker_name(self.tokens)
         self._expected = {**fingerprint(dense, sparse), "chunker": self._chunker}
         self.name = find_for_writing(index, settings.collection, self._expected)
+        self._named = self.name is not None and settings.collection in (
+            self.name,
+            *index.describe(self.name).aliases,
+        )
 
     def writer(self) -> Writer:
         """Writes to the collection; makes it where there is none yet."""
-        if self.name is None:
+        if not self._named:
             self.name = make(self._index, self._settings.collection, self._expected, self.dense.dimension)
+            self._named = True
+        assert self.name is not None  # noqa: S101 — a collection that is named is one
         return Writer(self._index, self.name, self.scope, self._sparse, self._chunker)
 
     def pool(self) -> PreparePool:

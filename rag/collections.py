@@ -67,9 +67,13 @@ def find_for_writing(index: Index, alias: str, expected: Fingerprint) -> str | N
 
     Raises FingerprintMismatch where it was built with something else.
     """
-    try:
-        info = index.describe(alias)
-    except CollectionNotFound:
+    for name in (alias, own_name(alias, expected)):  # the second: restored, or of a killed job, and not named yet
+        try:
+            info = index.describe(name)
+        except CollectionNotFound:
+            continue
+        break
+    else:
         return None
     check_readable(info, expected)
     return info.name

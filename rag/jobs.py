@@ -16,6 +16,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -167,7 +168,9 @@ class JobStore:
     ) -> None:
         """Write how a job of this process ended; a job that another process has ended stays as that one left it."""
         with self._lock:
-            job = self._held[identity]
+            job = self._held.get(identity)
+            if job is None:  # its end is written already
+                return
             stored = self._records.get(_JOB, identity, self._own)
             if stored is None or stored["state"] not in ENDED:
                 now = self._clock()
@@ -176,7 +179,8 @@ class JobStore:
                     replace(job, state=state, error=error, report=report, send_again=again, heartbeat=now, finished=now)
                 )
             del self._held[identity]
-        self._records.delete(_CANCEL, [identity], self._own)
+        with suppress(LibrarianError):  # left over, it harms nothing
+            self._records.delete(_CANCEL, [identity], self._own)
 
     def let_go(self, identity: str) -> None:
         """Give up a job whose end cannot be written: without signs of life it will be read as failed."""

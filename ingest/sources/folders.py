@@ -86,8 +86,8 @@ class FileSource:
             skipped += isinstance(found, Skipped)
             why = why or (found.reason if isinstance(found, Unreadable) else None)
             yield found
-        if not count:
-            raise nothing(self._text, skipped, why)
+        if not count and why is None:  # what cannot be read is a failure of its own, beside whatever else is ingested
+            raise nothing(self._text, skipped)
 
     def read(self, item: Item, limit: int) -> bytes:
         """See Source."""

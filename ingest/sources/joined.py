@@ -14,6 +14,7 @@ class Joined:
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = tuple(sources)
+        self._last = self._sources[0]
 
     @property
     def shown(self) -> str:
@@ -28,16 +29,14 @@ class Joined:
         """See Source. Raises SourceError where one of them cannot be listed."""
         seen = Seen()
         for source in self._sources:
-            others = [each for each in self._sources if each is not source]
             for found in source.items():
-                # What no other source owns cannot come twice, and need not be remembered.
-                shared = isinstance(found, Item) and any(each.owns(found.uri) for each in others)
-                if not shared or (isinstance(found, Item) and seen.add(found.uri)):
+                if not isinstance(found, Item) or seen.add(found.uri):
+                    self._last = source
                     yield found
 
     def read(self, item: Item, limit: int) -> bytes:
         """See Source."""
-        for source in self._sources:
+        for source in (self._last, *self._sources):  # mostly the one that listed it just now
             if source.owns(item.uri):
                 return source.read(item, limit)
         raise SourceError("it was not listed by any of the sources.")

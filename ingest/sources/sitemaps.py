@@ -34,7 +34,8 @@ _SETTLED = 2 * 24 * 3600  # seconds after which a page dated by the day is not t
 class SitemapSource:
     """The pages of a sitemap, or of those that a sitemap index names.
 
-    It owns what lies in the sitemap's own folder; where it names pages elsewhere, also the folder common to these.
+    It owns the folder common to the pages that it lists, for each host: another sitemap of the host, for pages
+    elsewhere, and pages ingested alone, are not its own.
     """
 
     def __init__(self, url: httpx2.URL, fetcher: Fetcher, settings: Settings, chosen: Filter) -> None:
@@ -42,8 +43,7 @@ class SitemapSource:
         self._fetcher = fetcher
         self._filter = chosen
         self._max_pages = settings.max_archive_files
-        self._own = _folder(url)
-        self._elsewhere: dict[str, str] = {}  # by origin, the folder common to the pages outside of its own
+        self._folders: dict[str, str] = {}  # by origin, the folder common to the pages
 
     @property
     def shown(self) -> str:
@@ -52,7 +52,7 @@ class SitemapSource:
 
     def owns(self, uri: str) -> bool:
         """Whether the page lies where its pages lie."""
-        if not uri.startswith((self._own, *self._elsewhere.values())):
+        if not uri.startswith(tuple(self._folders.values())):
             return False
         return self._filter.empty or self._filter.admits(_parts(parse_url(uri)))
 
@@ -104,16 +104,14 @@ class SitemapSource:
     def _widen(self, url: httpx2.URL) -> None:
         """Take a page into what is owned."""
         origin, folder = _origin(url), _folder(url)
-        if folder.startswith(self._own):
-            return
-        owned = self._elsewhere.get(origin, folder)
+        owned = self._folders.get(origin, folder)
         while not folder.startswith(owned):
             owned = owned.rstrip("/").rpartition("/")[0] + "/"
-        self._elsewhere[origin] = owned
+        self._folders[origin] = owned
 
     def _protected(self, reason: str) -> Iterator[Unreadable]:
         """What is not known may be any page of these hosts."""
-        for origin in sorted({_origin(self._url), *self._elsewhere}):
+        for origin in sorted({_origin(self._url), *self._folders}):
             yield Unreadable(f"{origin}/", self.shown, reason)
 
     def _locations(self) -> Iterator[tuple[str | SourceError, str]]:

@@ -43,7 +43,7 @@ class EmbeddedIndex:
 
         Raises IndexLocked where another process holds it, IndexUnavailable where it cannot be used.
         """
-        self._folder = folder.absolute()
+        self._folder = folder.resolve()  # as the system shows it where it lists what is mapped
         self._lock = FolderLock(self._folder)
         self._catalogue = threading.RLock()
         self._closed = False

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ingest.commanding import _write, asked
 from ingest.job import IngestJob
 from ingest.options import Options, Shard
 from ingest.report import Drift, PlanReport, Progress, Report
@@ -216,3 +217,26 @@ class TestStopping:
         (docs / "long.md").write_text("Short now.")
         jobs.run(docs)
         assert [each["text"] for each in stored(jobs.index).values() if each["path"] == "long.md"] == ["Short now."]
+
+
+class TestTryingAgain:
+    def test_a_failures_file_keeps_the_readers_and_the_metadata(self, docs: Path, jobs: Jobs, tmp_path: Path) -> None:
+        (docs / "bad.md").write_bytes(b"\0\1\2" * 50)
+        settings, file = jobs.settings, tmp_path / "failures.jsonl"
+        first = asked(settings, [str(docs)], "staff", ["team=ops"], [], ["*.txt"], True, None, None, file)
+        report = jobs.run(docs, first.options)
+        _write(first, report.failed)
+        again = asked(settings, [], None, [], [], [], True, None, file, None)
+        assert again.options.groups == ("staff",)
+        assert again.options.metadata == {"team": "ops"}
+        assert again.exclude == ("*.txt",)
+        assert again.only == frozenset({(docs / "bad.md").as_uri()})
+        (docs / "bad.md").write_text("Mended.")
+        assert jobs.run(docs, again.options, only=again.only).added == 1
+        assert all(each["groups"] == ["staff"] for each in stored(jobs.index).values())
+
+    def test_a_share_of_failures_counts_each_document_once(self, docs: Path, jobs: Jobs) -> None:
+        for number in range(40):
+            (docs / f"{number}.md").write_bytes(b"\0\1\2" * 50)
+        with pytest.raises(TooManyFailures):
+            jobs.run(docs, Options(max_failures=0.8))
