@@ -359,7 +359,7 @@ class TestFingerprints:
     ) -> None:
         run(docs)
         index.drop_alias("documents")
-        assert counted(run(docs)) == (3, 0, 0, 0)
+        assert counted(run(docs)) == (0, 0, 3, 0)
         assert len(index.collections()) == 1
         assert paths(stored(index)) == {"one.md", "two.txt", "sub/three.html"}
 
