@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -16,6 +17,7 @@ import pytest
 from openai import OpenAI
 
 from ingest.job import IngestJob
+from ingest.sources import open_source
 from rag import prompt
 from rag.context import Budget, assemble
 from rag.encoders import dense_encoder, sparse_encoder
@@ -63,7 +65,8 @@ class serving:  # noqa: N801 — reads as a statement: `with serving(…) as url
         index = open_index(self._settings)
         try:
             job = IngestJob(index, dense_encoder(settings), sparse_encoder(settings), self._settings)
-            job.run(folder / "docs")
+            with closing(open_source(folder / "docs", self._settings)) as source:
+                job.run(source)
         finally:
             index.close()
 
