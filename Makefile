@@ -3,6 +3,8 @@ PYTHON ?= python3
 DOCS ?= docs
 QUESTION ?= Where is the engine's log?
 DEMO_FLAGS ?=
+# More than the cores of a small machine: many tests wait for a process or a timeout.
+TEST_WORKERS ?= 4
 
 VENV := .venv
 ENGINE := .venv-engine
@@ -61,7 +63,7 @@ up: install $(if $(LIBRARIAN_LLM_URL),,engine) ## start the model and the API ov
 	@exec $(BIN)/librarian up
 
 test: dev ## unit and integration tests (no model server)
-	$(BIN)/python -m pytest -m "not engine"
+	$(BIN)/python -m pytest -m "not engine" -n $(TEST_WORKERS) --dist worksteal
 
 test-engine: dev engine ## tests against the real vLLM on CPU
 	$(BIN)/python -m pytest -m engine

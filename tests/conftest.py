@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +59,20 @@ def make_passage(text: str = "Kubernetes runs containers.", number: int = 1, **f
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C be Ctrl-C in what tests start: a shell's background jobs, CI's among them, ignore SIGINT."""
+    """Let Ctrl-C be Ctrl-C in what tests start, and give each of several workers one core.
+
+    A shell's background jobs, CI's among them, ignore SIGINT.
+    """
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Workers that share the cores and each take all of them for their tensors hinder one another: twice the time.
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that may take long (they say so by a timeout of their own), so that none is left alone."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
 
 
 @pytest.fixture
@@ -96,3 +110,17 @@ def fake_model() -> Iterator[FakeModel]:
     """A running stand-in for the chat model's server."""
     with FakeModel() as model:
         yield model
+
+
+@pytest.fixture(scope="session")
+def forkserver() -> ForkServerContext:
+    """Processes to be killed: they begin with what they need imported, which by themselves takes them a second.
+
+    The server that forks them finds the tests only from the root, and there is one for all tests of this process.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.integration.test_ingest_crash", "tests.integration.reindexing"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(Path(__file__).parents[1])
+        multiprocessing.forkserver.ensure_running()
+    return context

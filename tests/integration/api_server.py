@@ -45,7 +45,7 @@ class FixedIndex:
     """
 
     def __init__(self, aliases: Sequence[str]) -> None:
-        self.aliases = list(aliases)
+        self.names = list(aliases)
         self.failure: Exception | None = None
         self.slow = 0.0
 
@@ -53,7 +53,10 @@ class FixedIndex:
         await asyncio.sleep(self.slow)
         if self.failure:
             raise self.failure
-        return [CollectionInfo(f"{each}-1a2b3c4d", CollectionSpec(3), 3, (each,)) for each in self.aliases]
+        return [CollectionInfo(f"{each}-1a2b3c4d", CollectionSpec(3), 3, (each,)) for each in self.names]
+
+    async def aliases(self) -> dict[str, str]:
+        return {alias: each.name for each in await self.collections() for alias in each.aliases}
 
     async def describe(self, name: str) -> CollectionInfo:
         for each in await self.collections():
@@ -66,7 +69,7 @@ class FixedRetriever:
     """Stands for rag.retrieval.Retriever: finds the same passages whatever is asked, from the aliases of its index.
 
     `relevance` is the best cosine it claims. `asked` holds (query, scope, collection, top_k) of every search. The real
-    one is tried with the API in test_api_other.py.
+    one is tried with the API in api_routes/test_api_search.py.
     """
 
     def __init__(

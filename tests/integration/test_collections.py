@@ -168,7 +168,7 @@ def test_a_folder_that_a_server_holds_says_who_holds_it(run: Callable[..., Any],
         error = run("list")
         assert error.exit_code == 6
         assert str(process.pid) in str(error)
-        assert "stop that process" in str(error)
+        assert "Stop that server" in str(error)
     finally:
         process.kill()
         process.communicate()

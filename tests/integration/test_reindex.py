@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import shutil
 import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -322,7 +322,9 @@ class TestMeanwhile:
 
 
 class TestKilled:
-    def test_killed_anywhere_and_run_again_it_ends_as_if_undisturbed(self, tmp_path: Path) -> None:
+    def test_killed_anywhere_and_run_again_it_ends_as_if_undisturbed(
+        self, tmp_path: Path, forkserver: ForkServerContext
+    ) -> None:
         start = tmp_path / "start"
         index = EmbeddedIndex(start / "index")
         fill(index, FIRST, documents=2)
@@ -336,13 +338,11 @@ class TestKilled:
         index.close()
         assert counting.writes > 10
 
-        processes = multiprocessing.get_context("forkserver")
-        processes.set_forkserver_preload(["tests.integration.reindexing"])
         # Killed before a write is killed after the one before it; after the last one there is nothing left to do.
         for kill_at in range(1, counting.writes + 1):
             folder = tmp_path / str(kill_at)
             shutil.copytree(start, folder)
-            process = processes.Process(target=in_a_process_that_is_killed, args=(str(folder), kill_at))
+            process = forkserver.Process(target=in_a_process_that_is_killed, args=(str(folder), kill_at))
             process.start()
             process.join(60)
             assert process.exitcode == -signal.SIGKILL, kill_at

@@ -1,0 +1,59 @@
+"""Whether the service lives and is ready."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+from rag.errors import IndexUnavailable
+from tests.fake_model import FakeModel
+from tests.integration.api_routes.routes import break_both
+from tests.integration.api_server import ApiServer
+
+
+class TestHealth:
+    def test_the_process_lives_whatever_else_is_down(self, unready: ApiServer, model: FakeModel) -> None:
+        break_both(unready, model)
+        response = httpx2.get(f"{unready.url}/healthz", trust_env=False)
+        assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+    def test_it_is_ready_when_index_and_model_answer(self, http: httpx2.Client) -> None:
+        response = http.get("/readyz")
+        assert response.status_code == 200
+        assert response.json() == {"ready": True, "checks": {"index": "ok", "model": "ok"}}
+
+    def test_an_empty_index_is_ready(self, unready: ApiServer) -> None:
+        unready.retriever.index.names = []
+        assert httpx2.get(f"{unready.url}/readyz", trust_env=False).status_code == 200
+
+    def test_what_is_down_is_told_by_code_and_without_host_names(self, unready: ApiServer, model: FakeModel) -> None:
+        break_both(unready, model)
+        response = httpx2.get(f"{unready.url}/readyz", trust_env=False)
+        assert response.status_code == 503
+        assert response.json() == {
+            "ready": False,
+            "checks": {"index": "index_unavailable", "model": "model_unavailable"},
+        }
+
+    @pytest.mark.parametrize("part", ["index", "model"])
+    def test_one_of_the_two_is_not_enough(self, unready: ApiServer, model: FakeModel, part: str) -> None:
+        if part == "index":
+            unready.retriever.index.failure = IndexUnavailable("qdrant.internal is down")
+        else:
+            model.fail = {"models": 500}
+        checks = httpx2.get(f"{unready.url}/readyz", trust_env=False).json()["checks"]
+        assert checks[part] == f"{part}_unavailable"
+        assert sorted(checks.values())[-1] == "ok"
+
+    def test_it_is_ready_again_without_a_restart(self, unready: ApiServer, model: FakeModel) -> None:
+        break_both(unready, model)
+        assert httpx2.get(f"{unready.url}/readyz", trust_env=False).status_code == 503
+        unready.retriever.index.failure, model.fail = None, {}
+        assert httpx2.get(f"{unready.url}/readyz", trust_env=False).status_code == 200
+
+    def test_a_part_that_hangs_is_a_timeout(self, unready: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("serve.routes.health.CHECK_SECONDS", 0.2)
+        unready.retriever.index.slow = 30
+        response = httpx2.get(f"{unready.url}/readyz", trust_env=False)
+        assert response.status_code == 503
+        assert response.json()["checks"]["index"] == "timeout"
