@@ -226,10 +226,10 @@ def restore(
 
 @contextmanager
 def _opened(data_dir: str | None, qdrant_url: str | None, pairs: list[str] | None) -> Iterator[Index]:
-    from rag.index import open_index
+    from rag.index import open_alone
     from rag.settings import load
 
-    index = open_index(load({"data_dir": data_dir, "qdrant_url": qdrant_url}, pairs=pairs).settings)
+    index = open_alone(load({"data_dir": data_dir, "qdrant_url": qdrant_url}, pairs=pairs).settings)
     try:
         yield index
     finally:

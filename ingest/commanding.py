@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from ingest.compacting import compact
 from ingest.failures import Failures, failures_file, read_failures, write_failures
 from ingest.handover import hand_over, hand_over_check, hand_over_plan
 from ingest.job import IngestJob
 from ingest.options import Options, Shard
 from ingest.progress import Total, shown_progress
 from ingest.report import Drift, Failure, PlanReport, Report
+from ingest.selection import Selection
 from ingest.sources import Source, open_sources
 from rag.encoders import dense_encoder, sparse_encoder
 from rag.errors import BadInput, TooManyFailures
-from rag.index import holder, open_index
+from rag.index import Index, holder, open_index
 from rag.index.folder import Holder
 from rag.settings import Settings, job_completion_index
 
@@ -88,13 +90,14 @@ def asked(
 
 def run(what: Asked, quiet: bool) -> Report:
     """Ingest, with progress on stderr; the failures file is written. Raises what IngestJob.run and hand_over do."""
-    total = Total(None if quiet or _remote(what.sources) else what.open())
+    walked = None if quiet or _remote(what.sources) else what.open()
+    total = Total(walked, Selection(what.options.shard, what.only))
     try:
         with shown_progress(quiet, total) as show:
             if held := _server(what.settings):
                 report = hand_over(what, held, show)
             else:
-                report = _here(what, lambda job, source: job.run(source, show, only=what.only))
+                report = _here(what, lambda job, source: job.run(source, show, only=what.only), compact)
     except TooManyFailures as error:
         if what.only is None:  # else the file still names those that were not tried
             _write(what, [each for each in error.failures if isinstance(each, Failure)])
@@ -138,10 +141,17 @@ def _server(settings: Settings) -> Holder | None:
     return held if held and held.url else None
 
 
-def _here(what: Asked, work: Callable[[IngestJob, Source], _T]) -> _T:
+def _here(
+    what: Asked,
+    work: Callable[[IngestJob, Source], _T],
+    afterwards: Callable[[Index, Settings], None] = lambda *_: None,
+) -> _T:
     settings = what.settings
     with closing(what.open()) as source, closing(open_index(settings)) as index:
-        return work(IngestJob(index, dense_encoder(settings), sparse_encoder(settings), settings, what.options), source)
+        job = IngestJob(index, dense_encoder(settings), sparse_encoder(settings), settings, what.options)
+        done = work(job, source)
+        afterwards(index, settings)
+        return done
 
 
 def _remote(sources: Sequence[str]) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ingest.options import Shard
 from ingest.report import Failure
+from ingest.sources.records import BAD_RECORD, FURTHER_LINES, LINE
 from rag.errors import SourceError
 from rag.settings import Settings
 
@@ -71,7 +72,7 @@ def read_failures(path: Path) -> Failures:
             tuple(str(each) for each in head["sources"]),
             str(head["collection"]),
             str(head["tenant"]),
-            frozenset(str(each["uri"]) for each in lines),
+            frozenset(_again(str(each["uri"]), str(each.get("code"))) for each in lines),
             tuple(head.get("groups", ())),
             dict(head.get("metadata", {})),
             tuple(head.get("include", ())),
@@ -81,3 +82,10 @@ def read_failures(path: Path) -> Failures:
         raise SourceError(f"the failures file {path} cannot be read: {error.strerror or error}.") from None
     except (ValueError, KeyError, TypeError):
         raise SourceError(f"{path} is no failures file; `librarian ingest` names the one that it writes.") from None
+
+
+def _again(uri: str, code: str) -> str:
+    """What stands for what failed: a line of a records file has no URI of its own before it is mended, so its file."""
+    file, _, line = uri.rpartition("#")
+    unnamed = line == FURTHER_LINES or line.startswith(LINE)
+    return f"{file}#" if code == BAD_RECORD and file and unnamed else uri

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,8 +16,8 @@ import httpx2
 from ingest.report import Drift, Failure, PlanReport, Progress, Report
 from rag.collections import fingerprint
 from rag.encoders import dense_encoder, sparse_encoder
-from rag.errors import Cancelled, IndexLocked, LibrarianError, TooManyFailures
-from rag.feeding import HOLDER_HEADER, JOB_SETTINGS
+from rag.errors import BadInput, Cancelled, IndexLocked, LibrarianError, TooManyFailures
+from rag.feeding import HOLDER_HEADER, JOB_SETTINGS, MAX_HANDED_BYTES, MAX_HANDED_SOURCES
 from rag.index.folder import Holder
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def _work(
         "exclude": list(what.exclude),
         "only": None if what.only is None else sorted(what.only),
     }
+    check_size(body)
     with _Server(held) as server:
         job = server.call("POST", "/v1/jobs", body)
         with _cancelled_by_ctrl_c(server, job["id"]):
@@ -100,6 +102,17 @@ def _work(
 def absolute(source: str) -> str:
     """A source as another process, in another folder, finds it."""
     return source if _SCHEME.match(source) else str(Path(source).expanduser().absolute())
+
+
+def check_size(body: Mapping[str, Any]) -> None:
+    """Raises BadInput for more than a server takes over."""
+    size = len(json.dumps(body))
+    if len(body["sources"]) > MAX_HANDED_SOURCES or size > MAX_HANDED_BYTES:
+        raise BadInput(
+            f"{len(body['sources'])} sources and {size} bytes of what to do are more than a running server takes over "
+            f"({MAX_HANDED_SOURCES} and {MAX_HANDED_BYTES}): name a folder with --include instead of its files, or "
+            "ingest the whole source again instead of --retry."
+        )
 
 
 class _Server:

@@ -12,18 +12,20 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from ingest.options import Shard
 from rag.errors import IndexLocked, LibrarianError
 from rag.index.interface import Index
-from rag.records import Records
+from rag.records import RESERVED, Records
 from rag.schema import Scope
 from rag.settings import Settings
 
 KIND = "lease"
+# The tenant of the lease that keeps the jobs of all tenants out.
+GATE = "librarian:gate"
 BEAT_S = 10.0
 # A holder that could not write its beat for so long gives up; another takes over only after it must have.
 LOST_S = 25.0
@@ -74,6 +76,21 @@ class Lease:
         self._waiting = False
         self._beat()
         self._thread.start()
+
+    def check_free(self, dead_s: float = DEAD_S) -> None:
+        """Look, without taking it. Raises IndexLocked where a job that lives has it, or waits for it."""
+        seen = self._others()
+        watched = time.monotonic()
+        while seen:
+            if time.monotonic() - watched > dead_s:
+                self._records.delete(KIND, list(seen), self._scope)
+                return
+            time.sleep(min(0.5, self._beat_s / 4))
+            now = self._others()
+            alive = [data for each, data in now.items() if data != seen.get(each)]
+            if alive:
+                raise IndexLocked(self._refusal(alive[0]))
+            seen = now
 
     def check(self) -> None:
         """Raises IndexLocked where the lease could not be renewed for too long: another job may write by now."""
@@ -137,13 +154,39 @@ class _NoLease:
 
 @contextmanager
 def lease(index: Index, settings: Settings, shard: Shard) -> Iterator[Lease | _NoLease]:
-    """Hold the settings' collection for the block. Raises IndexLocked where another job has it."""
+    """Hold the settings' collection for the block. Raises IndexLocked where another job has it, or keeps all out."""
+    with _held(index, settings, settings.tenant, shard) as held:
+        if isinstance(held, Lease):  # only now: who keeps all out closes the gate first, then looks who is inside
+            _place(index, settings, GATE, shard).check_free()
+        yield held
+
+
+@contextmanager
+def all_out(index: Index, settings: Settings, tenants: Callable[[], Iterable[str]]) -> Iterator[Lease | _NoLease]:
+    """Keep the jobs of every tenant from the settings' collection for the block: a tenant's first job, too.
+
+    `tenants` lists those that have points. A job that has written none yet shows by its lease: that is a record of its
+    tenant. Raises IndexLocked where a job is at work.
+    """
+    with _held(index, settings, GATE, Shard()) as gate:
+        if isinstance(gate, Lease):
+            for tenant in sorted({*tenants(), *index.tenants(RESERVED)} - {GATE}):
+                _place(index, settings, tenant, Shard()).check_free()
+        yield gate
+
+
+@contextmanager
+def _held(index: Index, settings: Settings, tenant: str, shard: Shard) -> Iterator[Lease | _NoLease]:
     if not settings.qdrant_url:
         yield _NoLease()
         return
-    held = Lease(Records(index), Scope.owner(settings.tenant), settings.collection, shard)
+    held = _place(index, settings, tenant, shard)
     held.acquire()
     try:
         yield held
     finally:
         held.release()
+
+
+def _place(index: Index, settings: Settings, tenant: str, shard: Shard) -> Lease:
+    return Lease(Records(index), Scope.owner(tenant), settings.collection, shard)

@@ -7,8 +7,8 @@ file has no name, so nothing of a killed job is left behind.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rag.index.interface import Index, Stored
 from rag.payload import HEAD_FIELDS, HEADS, LEDGER_FIELDS, WHOLE
@@ -16,16 +16,22 @@ from rag.schema import Scope
 
 _BATCH = 500  # SQLite takes at least 999 parameters in one statement
 
+# Rows come in the order of the points' ids, which is none of the URIs': they are gathered in `found` and taken over
+# sorted, or each insert would touch another page of `held`.
 _TABLES = """
+CREATE TABLE found (uri TEXT, hash TEXT, chunks INTEGER, stamp TEXT, sound INTEGER);
 CREATE TABLE held (uri TEXT PRIMARY KEY, hash TEXT, chunks INTEGER, stamp TEXT, sound INTEGER, seen INTEGER DEFAULT 0)
   WITHOUT ROWID;
 CREATE TABLE points (uri TEXT, hash TEXT, ordinal INTEGER, PRIMARY KEY (uri, hash, ordinal)) WITHOUT ROWID;
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """One document in the index. `sound`: there is one version of it, every chunk of that once, and nothing else."""
+class Held(NamedTuple):
+    """One document in the index. `sound`: there is one version of it, every chunk of that once, and nothing else.
+
+    A tuple, since one is made for each of hundreds of thousands of documents: a frozen dataclass takes four times as
+    long.
+    """
 
     uri: str
     hash: str
@@ -68,7 +74,7 @@ class Ledger:
                 f"SELECT uri, hash, chunks, stamp, sound FROM held WHERE uri IN ({_marks(some)})",  # noqa: S608
                 some,
             )
-            found.update((row[0], Held(row[0], row[1], row[2], row[3], bool(row[4]))) for row in rows)
+            found.update({row[0]: Held(*row) for row in rows})
         return found
 
     def mark_seen(self, uris: Sequence[str]) -> None:
@@ -81,7 +87,7 @@ class Ledger:
         """The documents that were never marked as seen."""
         rows = self._db.execute("SELECT uri, hash, chunks, stamp, sound FROM held WHERE seen = 0 ORDER BY uri")
         for row in rows:
-            yield Held(row[0], row[1], row[2], row[3], bool(row[4]))
+            yield Held(*row)
 
     def close(self) -> None:
         """Throw it away. Calling it twice is no error."""
@@ -94,15 +100,14 @@ class Ledger:
         self.close()
 
     def _add_heads(self, heads: Iterable[Stored]) -> None:
+        self._db.executemany("INSERT INTO found VALUES (?, ?, ?, ?, ?)", _rows(heads))
         # A second head of a document is left over from a replacement that was cut short.
-        self._db.executemany(
-            "INSERT INTO held (uri, hash, chunks, stamp, sound) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (uri) DO UPDATE SET sound = 0, chunks = chunks + excluded.chunks",
-            (
-                (payload["doc"], payload["doc_hash"], payload["chunks"], payload.get("stamp") or "", _whole(payload))
-                for payload in (each.payload for each in heads)
-                if "doc" in payload
-            ),
+        self._db.executescript(
+            """
+            INSERT INTO held SELECT uri, hash, chunks, stamp, sound, 0 FROM found WHERE true ORDER BY uri
+              ON CONFLICT (uri) DO UPDATE SET sound = 0, chunks = chunks + excluded.chunks;
+            DELETE FROM found;
+            """
         )
 
     def _look_at_all(self, points: Iterable[Stored]) -> None:
@@ -128,8 +133,12 @@ class Ledger:
         )
 
 
-def _whole(payload: object) -> int:
-    return int(isinstance(payload, dict) and payload.get("state") == WHOLE)
+def _rows(heads: Iterable[Stored]) -> Iterator[tuple[Any, ...]]:
+    for head in heads:
+        payload: Mapping[str, Any] = head.payload
+        if "doc" in payload:
+            whole = payload.get("state") == WHOLE
+            yield payload["doc"], payload["doc_hash"], payload["chunks"], payload.get("stamp") or "", whole
 
 
 def _marks(values: Sequence[str]) -> str:

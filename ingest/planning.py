@@ -9,12 +9,14 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ingest.ledger import Held, Ledger
 from ingest.loading import LOADER_VERSION
-from ingest.options import Options, Shard
+from ingest.options import Options
 from ingest.preparing import content_hash
 from ingest.report import Failure
+from ingest.selection import Selection, in_shard
 from ingest.sources.interface import Found, Item, Skipped, Source, Unreadable
 from rag.errors import SourceError
 
@@ -32,8 +34,7 @@ class Write:
     held: Held | None
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(NamedTuple):
     """A document that the index holds as it is; with a new `stamp` where its source only looks different."""
 
     held: Held
@@ -71,13 +72,10 @@ class Planner:
         Raises SourceError where the source cannot be listed (to its end).
         """
         batch: list[Item] = []
-        folders = tuple(each for each in only or () if each.endswith(("/", "#")))
+        selection = Selection(self._options.shard, only)
         for found in self._source.items():
             if isinstance(found, Item):
-                uri = found.uri
-                if only is not None and not (uri in only or uri.partition("#")[0] in only or uri.startswith(folders)):
-                    continue
-                if in_shard(uri, self._options.shard):
+                if selection.has(found.uri):
                     batch.append(found)
             elif isinstance(found, Skipped):
                 self.skipped[found.kind] += 1
@@ -130,14 +128,6 @@ class Planner:
 def _stands_for(found: str, uri: str) -> bool:
     """Whether a document is, or would be in, what a URI of something found stands for: a file, a folder, an archive."""
     return uri == found or uri.startswith(f"{found}#") or (found.endswith(("/", "#")) and uri.startswith(found))
-
-
-def in_shard(uri: str, shard: Shard) -> bool:
-    """Whether a document belongs to a shard: by its URI alone, so the same in every run and on every machine."""
-    if shard.count == 1:
-        return True
-    digest = hashlib.blake2b(uri.encode("utf-8", "surrogateescape"), digest_size=8).digest()
-    return int.from_bytes(digest, "big") % shard.count == shard.index
 
 
 def terms(groups: tuple[str, ...], metadata: Mapping[str, str]) -> str:

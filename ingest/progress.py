@@ -8,8 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ingest.options import Shard
 from ingest.report import Progress
-from ingest.sources.interface import Item, Source
+from ingest.selection import Selection
+from ingest.sources.interface import Source
+from ingest.sources.stoppable import Stoppable
 from rag.errors import LibrarianError
 
 LINE_SECONDS = 5.0
@@ -19,11 +22,13 @@ _STAGES = {"planning": "Reading", "writing": "Embedding", "deleting": "Deleting"
 
 
 class Total:
-    """How many documents a source has, counted beside the job by walking it once more; None until that is known."""
+    """How many documents a job will settle, counted beside it by walking its source once more; None until known."""
 
-    def __init__(self, source: Source | None) -> None:
+    def __init__(self, source: Source | None, selection: Selection | None = None) -> None:
+        """`selection`: those of the source that the job is about; by default all."""
         self.documents: int | None = None
         self._source = source
+        self._selection = selection or Selection(Shard())
         self._stop = threading.Event()
         if source is not None:
             threading.Thread(target=self._count, name="librarian-count", daemon=True).start()
@@ -35,14 +40,10 @@ class Total:
     def _count(self) -> None:
         if self._source is None:
             return
-        count = 0
         try:
-            for found in self._source.items():
-                count += isinstance(found, Item)
-                if self._stop.is_set():
-                    return
+            count = self._selection.count(Stoppable(self._source, self._stop.is_set).items())
         except LibrarianError:
-            return  # the job meets the same and says so
+            return  # stopped; or the job meets the same and says so
         finally:
             self._source.close()
         self.documents = count

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from ingest.chunking import DEFAULT_CHUNK_TOKENS, chunker_name
-from ingest.lease import lease
+from ingest.lease import all_out, lease
 from ingest.moving import Moved, Mover
 from ingest.options import Shard
 from ingest.pipeline import WINDOW
@@ -116,18 +116,21 @@ class Reindex:
             if not self._pass(old, new, report, check, thorough=False):
                 break
         drop_old = not keep_old and not set(old.aliases) - {self._alias, self._leaving}
-        with ExitStack() as writers_out:
-            for tenant in self._tenants(old.name, new):
-                theirs = self._settings.model_copy(update={"tenant": tenant})
-                writers_out.enter_context(lease(self._index, theirs, Shard()))
+        with all_out(self._index, self._settings, lambda: self._tenants(old.name, new)) as gate:
+
+            def both() -> None:
+                check()
+                gate.check()
+
             for _ in range(MAX_LAST_PASSES):
-                if not self._pass(old, new, report, check, thorough=True):
+                if not self._pass(old, new, report, both, thorough=True):
                     break
             else:
                 raise IndexUnavailable(
                     f"'{new}' differs from '{old.name}' again after it was made like it {MAX_LAST_PASSES} times: "
                     "something else writes one of them. Stop that and run this again."
                 )
+            both()
             if drop_old:
                 self._index.set_alias(self._leaving, old.name)
             self._index.set_alias(self._alias, new)

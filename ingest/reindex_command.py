@@ -38,12 +38,12 @@ def reindex(
     from ingest.progress import shown_progress
     from ingest.reindex import Reindex
     from rag.encoders import dense_encoder, sparse_encoder
-    from rag.index import open_index
+    from rag.index import open_alone
     from rag.settings import load
 
     flags = {"collection": collection, "encoder": encoder, "data_dir": data_dir, "qdrant_url": qdrant_url}
     settings = load(flags, pairs=set_).settings
-    index = open_index(settings)
+    index = open_alone(settings)
     try:
         with shown_progress(quiet=json_) as on_progress:
             job = Reindex(index, dense_encoder(settings), sparse_encoder(settings), settings, batch, on_progress)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import queue
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from ingest.work import Work, handed_work, upload_work
 from ingest.writer import Writer
 from rag.collections import fingerprint
 from rag.documents import groups_of
-from rag.encoders import Bm25Encoder, DenseEncoder
+from rag.encoders import Bm25Encoder, DenseEncoder, same_encoder
 from rag.errors import (
     BadInput,
     Cancelled,
@@ -40,6 +39,7 @@ from rag.settings import Settings
 HEARTBEAT_SECONDS = 10.0
 STOP_SECONDS = 30.0
 PRUNE_SECONDS = 3600.0
+MAX_NAMED_SOURCES = 100
 # How long a job waits for one of another process that writes the same collection, and how often it asks.
 LEASE_PATIENCE_SECONDS = 900.0
 LEASE_POLL_SECONDS = 2.0
@@ -83,12 +83,12 @@ class Service:
         self._heartbeat = heartbeat_seconds
         self._store = JobStore(Records(index), settings.tenant, stale_seconds=stale_seconds)
         self._uploads = UploadFolder(settings.data_dir / "uploads")
-        self._queue: queue.Queue[_Queued | None] = queue.Queue()
         self._places = threading.BoundedSemaphore(settings.max_queued_jobs)
         self._lock = threading.Lock()
+        self._waiting: dict[str, _Queued] = {}  # in the order in which they came
+        self._changed = threading.Condition(self._lock)
         self._ids: set[str] = set()
         self._asked: dict[str, str] = {}  # why a job of this process is to stop
-        self._running: str | None = None
         self._at_work: Work | None = None
         self._closing = threading.Event()
         if not settings.qdrant_url:
@@ -129,14 +129,14 @@ class Service:
                 "or give both the same LIBRARIAN_TENANT."
             )
         ours = fingerprint(self._dense, self._sparse)
-        if _identity(handed.fingerprint) != _identity(ours):
+        if not _same(handed.fingerprint, ours):
             raise FingerprintMismatch(
                 f"the running server encodes with '{ours['dense'].get('name')}' and keywords in "
                 f"{ours['sparse'].get('language')}, this command with something else: give both the same encoder "
                 "settings, or stop the server first."
             )
         work = handed_work(self._settings, handed)
-        return self._enqueue("ingest", work, handed.collection, HOLDER_ONLY, handed.sources, None)
+        return self._enqueue("ingest", work, handed.collection, HOLDER_ONLY, _some(handed.sources), None)
 
     def job(self, identity: str, scope: Scope) -> Job:
         """As in Ingestor."""
@@ -152,9 +152,7 @@ class Service:
         with self._lock:
             if identity in self._ids:
                 self._asked.setdefault(identity, AS_ASKED)
-            waits = identity in self._ids and identity != self._running
-        if waits:
-            self._end(identity, "cancelled", Trouble("cancelled", "cancelled as asked, before it began."))
+        if self._withdraw(identity, "cancelled as asked, before it began."):
             return self._store.get(identity, scope)
         return job
 
@@ -179,7 +177,10 @@ class Service:
             self._closing.set()
             for identity in self._ids:
                 self._asked.setdefault(identity, SHUT_DOWN)
-        self._queue.put(None)
+            waiting = list(self._waiting)
+            self._changed.notify()
+        for identity in waiting:
+            self._withdraw(identity, SHUT_DOWN)
         self._worker.join(STOP_SECONDS)
         self._pulse.join(5)
         for identity in list(self._ids):
@@ -203,31 +204,52 @@ class Service:
                     raise self._full()
                 job = self._store.create(kind, collection, groups, names)
                 self._ids.add(job.id)
+                self._waiting[job.id] = _Queued(job.id, work, spool)
+                self._changed.notify()
         except BaseException:
             self._places.release()
             raise
-        self._queue.put(_Queued(job.id, work, spool))
         return job
 
+    def _next(self) -> _Queued | None:
+        """The job that came first of those that wait, once there is one; None where this process stops."""
+        with self._changed:
+            while not self._waiting and not self._closing.is_set():
+                self._changed.wait()
+            if self._closing.is_set():
+                return None
+            return self._waiting.pop(next(iter(self._waiting)))
+
+    def _withdraw(self, identity: str, why: str) -> bool:
+        """End a job that waits and give back its place and its bytes; says whether it was one."""
+        with self._lock:
+            queued = self._waiting.pop(identity, None)
+        if queued is None:
+            return False
+        try:
+            self._end(identity, "cancelled", Trouble("cancelled", why, Cancelled.exit_code))
+        finally:
+            self._give_back(queued)
+        return True
+
+    def _give_back(self, queued: _Queued) -> None:
+        if queued.spool:
+            queued.spool.discard()
+        self._places.release()
+
     def _run(self) -> None:
-        while (queued := self._queue.get()) is not None:
+        while (queued := self._next()) is not None:
             try:
                 self._do(queued)
             except Exception as error:  # this thread must live: it does every later job
                 log.error("the end of a job failed", job=queued.identity, exc_info=error)
                 self._store.let_go(queued.identity)
             finally:
-                if queued.spool:
-                    queued.spool.discard()
-                self._places.release()
+                self._give_back(queued)
 
     def _do(self, queued: _Queued) -> None:
         identity = queued.identity
         try:
-            with self._lock:
-                if identity not in self._ids:  # cancelled while it waited
-                    return
-                self._running = identity
             self._store.change(identity, state="running")
             self._hear(identity)
             self._stop_if_asked(identity)
@@ -246,7 +268,7 @@ class Service:
             log.error("job failed", job=identity, exc_info=error)
             self._end(identity, "failed", Trouble("internal_error", "an internal error; the service's log has more."))
         finally:
-            self._at_work = self._running = None
+            self._at_work = None
 
     def _patiently(self, queued: _Queued) -> dict[str, Any]:
         """Do the work once no job of another process writes the same collection."""
@@ -305,6 +327,7 @@ class Service:
         with self._lock:
             if identity in self._ids:
                 self._asked.setdefault(identity, why)
+        self._withdraw(identity, why)
 
     def _check_writable(self, collection: str, uris: Sequence[str], scope: Scope) -> None:
         with suppress(CollectionNotFound):
@@ -342,10 +365,17 @@ class Service:
         )
 
 
-def _identity(known: Mapping[str, Any]) -> Any:
-    """What of a fingerprint must be equal: a moved folder is the same encoder."""
-    dense = known.get("dense") or {}
-    return json.loads(json.dumps({**known, "dense": dense.get("sha256") or dense}))
+def _same(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> bool:
+    """Whether both index alike: a moved folder, or a server that encodes again, is the same encoder."""
+    dense = theirs.get("dense")
+    rest = [json.loads(json.dumps({**each, "dense": None})) for each in (theirs, ours)]
+    return isinstance(dense, Mapping) and same_encoder(dense, ours["dense"]) and rest[0] == rest[1]
+
+
+def _some(sources: Sequence[str]) -> list[str]:
+    """What a job's record names of its sources: it is written every few seconds."""
+    more = len(sources) - MAX_NAMED_SOURCES
+    return [*sources[:MAX_NAMED_SOURCES], *([f"… and {more} more"] if more > 0 else [])]
 
 
 def _sees(scope: Scope, groups: Sequence[str]) -> bool:

@@ -12,6 +12,7 @@ from ingest.options import Options, Shard
 from ingest.report import Progress, Report
 from ingest.sources import open_sources
 from ingest.sources.interface import Source
+from ingest.sources.stoppable import Stoppable
 from ingest.uploads import UploadSource
 from rag.encoders import Bm25Encoder, DenseEncoder
 from rag.errors import BadInput, SettingsError
@@ -83,8 +84,8 @@ class HandedWork:
         handed = self._handed
         with closing(
             open_sources(handed.sources, self._settings, include=handed.include, exclude=handed.exclude)
-        ) as source:
-            self._source = source
+        ) as opened:
+            self._source = source = Stoppable(opened, cancelled)
             job = IngestJob(index, dense, sparse, self._settings, self._options)
             if handed.action == "plan":
                 return asdict(job.plan(source))

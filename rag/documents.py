@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,8 @@ from rag.index.interface import Index
 from rag.payload import HEADS
 from rag.schema import Scope
 
+# Of a page: some tenths of a second.
+MAX_LOOKED_AT = 10_000
 _FIELDS = ("doc", "path", "title", "chunks", "format", "groups", "metadata")
 
 
@@ -27,26 +28,32 @@ class Held:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-def held_documents(
-    index: Index, collection: str, scope: Scope, prefix: str = "", after: str = "", limit: int = 100
-) -> list[Held]:
-    """The first `limit` documents, by URI, that the scope sees, whose URI starts with `prefix` and comes after `after`.
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Documents, and the `start` of the page that follows; None: there is none."""
 
-    Every head is looked at, so a page costs time proportional to the collection, and memory to the page. Raises
-    CollectionNotFound.
+    documents: list[Held]
+    following: str | None
+
+
+def held_documents(
+    index: Index, collection: str, scope: Scope, prefix: str = "", start: str | None = None, limit: int = 100
+) -> Page:
+    """Up to `limit` documents that the scope sees and whose URI starts with `prefix`: by URI within the page.
+
+    Pages follow the ids of points, as the engine keeps them, so one costs the same wherever it stands. No index tells
+    what a URI starts with: a page looks at MAX_LOOKED_AT documents at most and may hold few or none with more to
+    follow. One that is being replaced has two heads and may stand on two pages. Raises CollectionNotFound, BadInput for
+    a `start` that is none.
     """
     name = index.describe(collection).name
-    heads = (
-        (str(each.payload["doc"]), each.id)
-        for each in index.scroll(name, scope, ("doc",), HEADS)
-        if str(each.payload["doc"]).startswith(prefix) and str(each.payload["doc"]) > after
-    )
-    # One more a document: while it is replaced it has two heads.
-    nearest = heapq.nsmallest(2 * limit, heads)
-    found = dict(nearest)
-    some = sorted(found)[:limit]
-    stored = {each.id: each.payload for each in index.fetch(name, [found[uri] for uri in some], scope)}
-    return [_held(stored[found[uri]]) for uri in some if found[uri] in stored]
+    found: dict[str, Held] = {}
+    for looked_at, each in enumerate(index.scroll(name, scope, _FIELDS, HEADS, start)):
+        if len(found) >= limit or looked_at >= MAX_LOOKED_AT:
+            return Page([found[uri] for uri in sorted(found)], each.id)
+        if str(each.payload["doc"]).startswith(prefix):
+            found[str(each.payload["doc"])] = _held(each.payload)
+    return Page([found[uri] for uri in sorted(found)], None)
 
 
 def groups_of(index: Index, collection: str, uris: Sequence[str], tenant: str) -> dict[str, set[tuple[str, ...]]]:

@@ -17,6 +17,10 @@ UPLOAD_SCHEME = "upload:"
 # Sent by a command that hands its work over: the token that the holder of the embedded index keeps in its folder.
 HOLDER_HEADER = "X-Librarian-Holder"
 
+# What a command may hand over: more than a command line holds, and the longest list of failures to try again.
+MAX_HANDED_SOURCES = 100_000
+MAX_HANDED_BYTES = 64 * 1024 * 1024
+
 # Of the settings that a command was started with, those that a job it hands over runs under.
 JOB_SETTINGS = (
     "max_document_bytes",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
 from rag.answering import Librarian
-from rag.feeding import Ingestor
+from rag.feeding import MAX_HANDED_BYTES, Ingestor
 from rag.settings import Settings
 from serve import errors, tracing
 from serve.access import Turnstile, check_exposure, local_names
@@ -34,6 +35,7 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
     app.state.librarian = librarian
     app.state.ingestor = ingestor
     app.state.holder_token = ""  # set once the process says where it serves
+    app.state.parsing = asyncio.Lock()
     app.state.metrics = metrics
     app.state.turnstile = Turnstile(settings.max_concurrent_requests, metrics)
     errors.install(app)
@@ -41,12 +43,13 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
         app.include_router(routes.router)
     tracing.install(app, settings)
     uploads = Limit(settings.max_upload_bytes, "LIBRARIAN_MAX_UPLOAD_BYTES")
+    handed = Limit(MAX_HANDED_BYTES, "of what a command hands over")
     app.add_middleware(
         Guard,
         metrics=metrics,
         max_body=Limit(settings.max_request_bytes, "LIBRARIAN_MAX_REQUEST_BYTES"),
         hosts=local_names(settings),
-        max_body_of={("POST", documents.PATH): uploads},
+        max_body_of={("POST", documents.PATH): uploads, ("POST", jobs.PATH): handed},
     )
     return app
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, FailFast, Field, StringConstraints
 
 from rag.documents import Held
+from rag.feeding import MAX_HANDED_SOURCES
 from rag.jobs import Job
 from serve.shapes import Name, Strict
 
 MAX_NAME = 512
 MAX_METADATA = 64
+MAX_GROUPS = 64
 
 DocumentName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME)]
 Group = Annotated[str, StringConstraints(min_length=1, max_length=128)]
@@ -31,16 +33,20 @@ class DocumentIn(Strict):
     title: str | None = Field(None, max_length=MAX_NAME, description="default: its first heading, or its name")
     format: Literal["markdown", "text", "html"] = Field("markdown", description="how the text is to be read")
     metadata: MetadataBody = Field({}, description="stored with it and shown with what is found of it")
-    groups: list[Group] | None = Field(None, max_length=64, description="who may read it; default: as for the request")
+    groups: list[Group] | None = Field(
+        None, max_length=MAX_GROUPS, description="who may read it; default: as for the request"
+    )
 
 
 class DocumentsIn(Strict):
     """Documents to add, or to replace where they are there already."""
 
-    documents: list[DocumentIn] = Field(min_length=1)
+    documents: Annotated[list[DocumentIn], FailFast()] = Field(min_length=1)
     collection: Name | None = Field(None, description="collection or alias; default: the service's")
     groups: list[Group] | None = Field(
-        None, max_length=64, description="groups that may read them; default: the service's groups, else everyone"
+        None,
+        max_length=MAX_GROUPS,
+        description="groups that may read them; default: the service's groups, else everyone",
     )
     metadata: MetadataBody = Field({}, description="stored with each of them, beneath its own")
 
@@ -102,7 +108,7 @@ class HandedIn(Strict):
 
     kind: Literal["ingest"] = "ingest"
     action: Literal["run", "plan", "check"] = "run"
-    sources: list[str] = Field(min_length=1, max_length=1000)
+    sources: list[str] = Field(min_length=1, max_length=MAX_HANDED_SOURCES)
     collection: Name
     tenant: str
     fingerprint: dict[str, Any]
@@ -126,7 +132,7 @@ class DocumentBody(BaseModel):
 
 
 class DocumentsBody(BaseModel):
-    """Documents by URI. `next_cursor`, where there may be more, is the `cursor` of the next request."""
+    """Documents, a page by URI. `next_cursor`, where there may be more, is the `cursor` of the next request."""
 
     object: Literal["list"] = "list"
     collection: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from typing import Any
 
 import yaml
 
@@ -16,6 +17,11 @@ from ingest.loading.titles import facts
 _YAML_HEAD = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _TOML_HEAD = re.compile(r"\A\+\+\+[ \t]*\n(.*?)\n\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL)
 _MAX_HEAD = 64 * 1024  # characters
+
+# libyaml is many times faster, and overflows the stack of its process on a head that nests some ten thousand times;
+# one of so few characters cannot.
+_FAST_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SHALLOW_HEAD = 2000
 _HEAD_NAME = re.compile(r"\s*(?:#.*\n\s*)*[\w\"'$-]+[ \t]*:|\s*\Z|\s*[{<&!]")
 _HEAD_FACTS = {
     "author": "author",
@@ -74,10 +80,9 @@ def _split_head(text: str) -> tuple[str | None, dict[str, str], str]:
 
 
 def _yaml_pairs(head: str) -> Iterator[tuple[str, str]]:
-    try:  # composed, not constructed: aliases and merge keys are not followed, so they cannot multiply
-        root = yaml.compose(head, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):  # the body can be read all the same
-        return
+    root = _composed(head, _FAST_YAML) if len(head) <= _SHALLOW_HEAD else None
+    if root is None:  # what libyaml refuses (escaped surrogates), the slower one may take
+        root = _composed(head, yaml.SafeLoader)
     for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
         if not isinstance(key, yaml.ScalarNode):
             continue
@@ -85,6 +90,14 @@ def _yaml_pairs(head: str) -> Iterator[tuple[str, str]]:
         words = [each.value for each in parts if isinstance(each, yaml.ScalarNode) and not each.tag.endswith(":null")]
         if words:
             yield key.value, ", ".join(words)
+
+
+def _composed(head: str, loader: Any) -> yaml.Node | None:
+    """Composed, not constructed: aliases and merge keys are not followed, so they cannot multiply."""
+    try:
+        return yaml.compose(head, Loader=loader)
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):  # the body can be read all the same
+        return None
 
 
 def _toml_pairs(head: str) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from ingest.loading.errors import Damaged, EmptyDocument, TooLarge, too_many_characters, too_many_pages
+from ingest.loading.errors import Damaged, EmptyDocument, too_many_characters, too_many_pages
 from ingest.loading.formats import loader_of
 from ingest.loading.interface import Limits, Loaded
 from ingest.loading.titles import clean_title
@@ -22,7 +22,7 @@ def load(name: str, data: bytes, limits: Limits = _DEFAULT) -> Loaded:
     surrogate, and is not blank.
 
     Raises EmptyDocument, NeedsOcr, Encrypted, Unsupported, TooLarge or Damaged, each a SourceError that says why there
-    is no text. No other exception leaves it.
+    is no text, and MemoryError. No other exception leaves it.
     """
     loader = loader_of(name)
     try:
@@ -32,7 +32,7 @@ def load(name: str, data: bytes, limits: Limits = _DEFAULT) -> Loaded:
     except RecursionError:
         raise Damaged("its elements are nested too deeply to be read.") from None
     except MemoryError:
-        raise TooLarge("reading it takes more memory than there is; split it.") from None
+        raise  # whoever set the limit on memory knows it and names it
     except Exception as error:  # whatever a parser makes of broken bytes, one document must not stop a job
         raise Damaged(f"it is damaged or not what its name says ({_reason(error)}).") from None
     return _checked(loaded, limits)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rag.settings import Settings
 
 MAX_BYTES = 4 * 1024**3  # of a repository's copy
+_PINS_ADDRESSES = (2, 37)  # the first with http.curloptResolve
 _TIMES = 10  # a repository may take this many times as long as one document
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+-]{0,200}\Z")
 _MAX_IGNORE = 1024 * 1024
@@ -59,6 +60,7 @@ class GitSource:
         git = shutil.which("git")
         if git is None:
             raise SourceError("reading a git repository needs the command 'git': install it.")
+        _check_version(git)
         self._git = git
         self._ref = ref or "HEAD"
         self._folder = os.fsdecode(unquote_to_bytes(folder)).strip("/")
@@ -244,6 +246,17 @@ class GitSource:
         addresses = self._guard.addresses(host, port)
         listed = ",".join(f"[{each}]" if ":" in each else each for each in addresses)
         return f"{host}:{port}:{listed}"
+
+
+def _check_version(git: str) -> None:
+    """Raises SourceError for a git that would look the host up again and connect to whatever that says."""
+    said = subprocess.run([git, "version"], capture_output=True, text=True, timeout=30, check=False).stdout  # noqa: S603
+    found = re.match(r"git version (\d{1,5})\.(\d{1,5})", said)
+    if found is None or (int(found[1]), int(found[2])) < _PINS_ADDRESSES:
+        raise SourceError(
+            f"reading a git repository needs git {'.'.join(map(str, _PINS_ADDRESSES))} or later, here is "
+            f"'{shown(said.strip()[:60]) or git}': older ones cannot be held to the address that was checked."
+        )
 
 
 def _environment(home: Path, url: httpx2.URL) -> dict[str, str]:

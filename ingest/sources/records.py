@@ -20,6 +20,9 @@ from ingest.sources.uris import fragment, shown
 from rag.errors import SourceError
 
 RECORD_FILES = (".jsonl", ".ndjson")
+BAD_RECORD = "bad_record"  # the code of a line that is no document
+# What stands for such lines in the place of an id.
+LINE, FURTHER_LINES = "line%20", "further%20lines"
 MAX_NAMED = 20  # bad lines of one file that are named; the others are counted
 _LOOKED_AT = 50  # lines from which is told what the file is
 _MAX_ID = 1024  # characters
@@ -88,15 +91,15 @@ def records(file: BinaryIO, uri: str, path: str, limit: int) -> Iterator[Found]:
                 bad += 1
                 unknown = unknown or (bad > MAX_NAMED and error.key != "")
                 if bad <= MAX_NAMED:
-                    key = "" if error.key is None else error.key or f"line%20{number}"
-                    yield Unreadable(f"{uri}#{key}", f"{path} line {number}", f"{error}.", "bad_record")
+                    key = "" if error.key is None else error.key or f"{LINE}{number}"
+                    yield Unreadable(f"{uri}#{key}", f"{path} line {number}", f"{error}.", BAD_RECORD)
                 continue
             yield found
     except OSError as error:
         yield Unreadable(f"{uri}#", path, f"{unreadable(error)} (after line {number})")
     if bad > MAX_NAMED:
         reason = f"{bad - MAX_NAMED} further lines are no documents, or repeat an id."
-        yield Unreadable(f"{uri}#" if unknown else f"{uri}#further%20lines", path, reason, "bad_record")
+        yield Unreadable(f"{uri}#" if unknown else f"{uri}#{FURTHER_LINES}", path, reason, BAD_RECORD)
 
 
 def read_record(file: BinaryIO, item: Record, limit: int) -> bytes:

@@ -14,7 +14,7 @@ import numpy as np
 from rag.encoders.folder import ModelFolder
 from rag.encoders.interface import Backend, Kind, Runtime, Vectors
 from rag.encoders.onnx_graph import why_not
-from rag.encoders.tokens import TokenCounter, load_token_counts
+from rag.encoders.tokenized import Tokenized
 from rag.errors import EncoderError
 
 # Where an accelerator that torch knows would show itself: asking torch costs seconds, looking here does not.
@@ -24,7 +24,7 @@ _ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/dri/renderD128"
 _MEASURED_INT8 = frozenset({"minilm"})
 
 
-class LocalEncoder:
+class LocalEncoder(Tokenized):
     """A model in this process. Thread-safe; the folder is not looked for, nor the model loaded, before it is needed."""
 
     def __init__(
@@ -69,11 +69,6 @@ class LocalEncoder:
         """The folder's hash, whichever backend runs it: their vectors can be searched with one another's."""
         return {"name": self.name, "sha256": self._files.sha256}
 
-    @property
-    def tokenizer_file(self) -> Path:
-        """The model's `tokenizer.json`; loads no model. Raises EncoderError where there is none."""
-        return self._files.tokenizer_file
-
     @cached_property
     def dimension(self) -> int:
         """Length of a vector; loads the model only where no file of the folder says it."""
@@ -86,20 +81,7 @@ class LocalEncoder:
     def max_tokens(self) -> int:
         """Tokens of a document that the model reads, special tokens included, its own prompt left out."""
         whole = self._files.max_tokens or self._runtime.max_tokens
-        prompt = self._files.prompt("document")
-        return whole - (self.token_counts([prompt])[0] - self.token_counts([""])[0] if prompt else 0)
-
-    @cached_property
-    def _tokens(self) -> TokenCounter:
-        return load_token_counts(self.tokenizer_file)
-
-    def token_counts(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text as the model would read it, special tokens included, nothing cut."""
-        return self._tokens.token_counts(texts)
-
-    def token_offsets(self, text: str) -> list[tuple[int, int]]:
-        """Character span of each token of `text`, special tokens left out."""
-        return self._tokens.token_offsets(text)
+        return whole - self._prompt_tokens()
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, shape (len(texts), dimension)."""

@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-INPUT, OUTPUT = "ids", "vector"
+INPUT, TYPES, OUTPUT = "ids", "types", "vector"
 
-_ARCHITECTURES = {"bert", "roberta", "xlm-roberta", "camembert"}
-_ACTIVATIONS = {"gelu", "relu"}
+ARCHITECTURES = {"bert", "roberta", "xlm-roberta", "camembert"}
+ACTIVATIONS = {"gelu", "relu"}
 _POOLINGS = {"mean", "cls"}
 _STEPS = {"Transformer", "Pooling", "Normalize"}
 _MICROSOFT = "com.microsoft"  # onnxruntime's own operators
-_MAX_BYTES = 2**31 - 2**20  # a protobuf message ends at 2 GiB
+MAX_BYTES = 2**31 - 2**20  # a protobuf message ends at 2 GiB
 _QUANTIZED_MAX = 63
 
 
@@ -47,17 +47,17 @@ def why_not(files: ModelFolder) -> str | None:
     weights = files.transformer / "model.safetensors"
     if not set(kinds) <= _STEPS or kinds.count("Transformer") != 1 or len(kinds) != len(set(kinds)):
         return f"it is built of {', '.join(kinds)}"
-    if config.get("model_type") not in _ARCHITECTURES:
+    if config.get("model_type") not in ARCHITECTURES:
         return f"its architecture is '{config.get('model_type')}'"
     if config.get("position_embedding_type", "absolute") != "absolute":
         return f"its positions are '{config['position_embedding_type']}'"
-    if config.get("hidden_act") not in _ACTIVATIONS:
+    if config.get("hidden_act") not in ACTIVATIONS:
         return f"its activation is '{config.get('hidden_act')}'"
     if len(modes) != 1 or modes[0] not in _POOLINGS or files.pooling.get("include_prompt") is False:
         return f"it pools by {', '.join(modes)}{'' if files.pooling.get('include_prompt', True) else ' less prompt'}"
     if not weights.is_file():
         return "it has no model.safetensors"
-    if weights.stat().st_size > _MAX_BYTES:
+    if weights.stat().st_size > MAX_BYTES:
         return "its weights are larger than 2 GiB"
     return None
 
@@ -68,7 +68,7 @@ def write_graph(files: ModelFolder, *, int8: bool) -> bytes:
     Raises EncoderError where the folder's weights are not what its config says.
     """
     try:
-        return _Writer(files, int8=int8).write()
+        return _EncoderWriter(files, int8=int8).write()
     except (KeyError, ValueError, TypeError, IndexError, OSError) as error:
         raise EncoderError(
             f"encoder '{files.name}' in {files.path} cannot be loaded: {type(error).__name__} {error}. "
@@ -76,46 +76,64 @@ def write_graph(files: ModelFolder, *, int8: bool) -> bytes:
         ) from error
 
 
-class _Writer:
-    def __init__(self, files: ModelFolder, *, int8: bool) -> None:
-        self._config = files.config
-        self._pooling = pooling_modes(files.pooling)[0]
-        self._weights = _without_prefix(read_safetensors(files.transformer / "model.safetensors"))
+class GraphWriter:
+    """The part that all BERT-like graphs share, from token ids to the last layer's hidden states; subclasses end it.
+
+    `weights` go by their names inside the encoder. Where `typed`, the graph reads each token's type as a second input;
+    else every token is of type 0.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], weights: dict[str, Array], *, int8: bool, typed: bool = False
+    ) -> None:
+        self._config = config
+        self._weights = weights
         self._int8 = int8
+        self._typed = typed
         self._nodes: list[NodeProto] = []
         self._constants: dict[str, Array] = {}
 
-    def write(self) -> bytes:
-        from onnx import TensorProto, helper, numpy_helper
-
+    def _hidden(self) -> str:
+        """Hidden states of the last layer, (texts, tokens, hidden size)."""
         hidden = self._embed()
         for number in range(int(self._config["num_hidden_layers"])):
             hidden = self._layer(f"encoder.layer.{number}.", hidden)
-        if self._pooling == "mean":
-            pooled = self._node("ReduceMean", [hidden, self._constant("axes", np.array([1]))], "pooled", keepdims=0)
-        else:
-            pooled = self._node("Gather", [hidden, self._constant("first", np.array(0))], "pooled", axis=1)
-        self._node("LpNormalization", [pooled], OUTPUT, axis=-1, p=2)
+        return hidden
+
+    def _first(self, hidden: str) -> str:
+        """The hidden state of each text's first token, (texts, hidden size)."""
+        return self._node("Gather", [hidden, self._constant("first", np.array(0))], "pooled", axis=1)
+
+    def _serialized(self, size: int) -> bytes:
+        """All nodes so far as a graph that gives OUTPUT, (texts, size)."""
+        from onnx import TensorProto, helper, numpy_helper
+
+        inputs = [INPUT, TYPES] if self._typed else [INPUT]
         graph = helper.make_graph(
             self._nodes,
             "encoder",
-            [helper.make_tensor_value_info(INPUT, TensorProto.INT64, ["texts", "tokens"])],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["texts", int(self._config["hidden_size"])])],
+            [helper.make_tensor_value_info(each, TensorProto.INT64, ["texts", "tokens"]) for each in inputs],
+            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["texts", size])],
             [numpy_helper.from_array(array, name) for name, array in self._constants.items()],
         )
         opsets = [helper.make_opsetid("", 21), helper.make_opsetid(_MICROSOFT, 1)]
         return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString())
 
     def _embed(self) -> str:
-        """Word, position and type embeddings, added and normalized; every token is of type 0."""
+        """Word, position and type embeddings, added and normalized."""
         positions = self._weights["embeddings.position_embeddings.weight"]
         if self._config["model_type"] != "bert":  # RoBERTa counts positions from behind the padding token's id
             positions = positions[int(self._config["pad_token_id"]) + 1 :]
-        positions = positions + self._weights["embeddings.token_type_embeddings.weight"][0]
+        types = self._weights["embeddings.token_type_embeddings.weight"]
+        if not self._typed:
+            positions = positions + types[0]
         words = self._constant("words", self._weights["embeddings.word_embeddings.weight"])
         length = self._node("Shape", [INPUT], "length", start=1)
         start = self._constant("start", np.array([0]))
         placed = self._node("Slice", [self._constant("positions", positions), start, length], "placed")
+        if self._typed:
+            typed = self._node("Gather", [self._constant("type_table", types), TYPES], "typed")
+            placed = self._node("Add", [placed, typed], "placed_and_typed")
         return self._normalized(self._node("Gather", [words, INPUT], "looked_up"), placed, "embeddings.LayerNorm")
 
     def _layer(self, name: str, hidden: str) -> str:
@@ -177,6 +195,24 @@ class _Writer:
         return outputs[0]
 
 
+class _EncoderWriter(GraphWriter):
+    """Ends the graph in a unit vector."""
+
+    def __init__(self, files: ModelFolder, *, int8: bool) -> None:
+        weights = read_safetensors(files.transformer / "model.safetensors")
+        super().__init__(files.config, without_prefix(weights), int8=int8)
+        self._pooling = pooling_modes(files.pooling)[0]
+
+    def write(self) -> bytes:
+        hidden = self._hidden()
+        if self._pooling == "mean":
+            pooled = self._node("ReduceMean", [hidden, self._constant("axes", np.array([1]))], "pooled", keepdims=0)
+        else:
+            pooled = self._first(hidden)
+        self._node("LpNormalization", [pooled], OUTPUT, axis=-1, p=2)
+        return self._serialized(int(self._config["hidden_size"]))
+
+
 def read_safetensors(path: Any) -> dict[str, Array]:
     """Every floating-point tensor of a safetensors file as float32, bfloat16 ones too, which NumPy cannot name.
 
@@ -200,7 +236,7 @@ def read_safetensors(path: Any) -> dict[str, Array]:
     return found
 
 
-def _without_prefix(weights: dict[str, Array]) -> dict[str, Array]:
+def without_prefix(weights: dict[str, Array]) -> dict[str, Array]:
     """Weights by their names inside the encoder: `bert.encoder.…` of a larger model becomes `encoder.…`."""
     marker = "embeddings.word_embeddings.weight"
     prefix = next((name.removesuffix(marker) for name in weights if name.endswith(marker)), "")

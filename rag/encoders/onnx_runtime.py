@@ -72,22 +72,27 @@ class OnnxRuntime:
 
 
 def _open(graph: bytes, files: ModelFolder) -> Any:
-    import onnxruntime  # type: ignore[import-untyped]
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(
-            graph, options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOW_FUSIONS
-        )
+        return open_session(graph)
     except Exception as error:  # the library has its own kinds, all meaning that the graph and the weights do not fit
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise EncoderError(
             f"encoder '{files.name}' in {files.path} cannot be loaded: {reason}. "
             "Check the folder, or set LIBRARIAN_ENCODER_BACKEND=torch-fp32."
         ) from error
+
+
+def open_session(graph: bytes) -> Any:
+    """An onnxruntime session for a serialized graph, one thread a run. Raises the library's own errors."""
+    import onnxruntime  # type: ignore[import-untyped]
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(
+        graph, options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOW_FUSIONS
+    )
 
 
 def usable_cores() -> int:

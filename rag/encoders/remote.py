@@ -5,9 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,8 @@ from rag.encoders.calling import Caller
 from rag.encoders.fingerprints import PROBES, SAME_COSINE, pack_probes, probes_agree
 from rag.encoders.folder import TOKENIZER_FILES, ModelFolder
 from rag.encoders.interface import MAX_CHUNK_TOKENS, Vectors
-from rag.encoders.tokens import TokenCounter, load_token_counts
+from rag.encoders.parallel import in_parallel
+from rag.encoders.tokenized import Tokenized
 from rag.errors import EncoderError
 from rag.settings import Settings
 
@@ -29,7 +28,7 @@ _PROBE_AGAIN = 300.0
 _DOCUMENT_PATIENCE, _QUERY_PATIENCE = 300.0, 10.0
 
 
-class RemoteEncoder:
+class RemoteEncoder(Tokenized):
     """Thread-safe. The network is not touched before the first text, dimension or fingerprint is asked for.
 
     Texts are given the prompts of the tokenizer's folder, where it has any: servers do not add them.
@@ -62,26 +61,7 @@ class RemoteEncoder:
     @cached_property
     def max_tokens(self) -> int:
         """Tokens of a document that the model reads, as the tokenizer's folder says it, prompt left out."""
-        prompt = self._files.prompt("document")
-        taken = self.token_counts([prompt])[0] - self.token_counts([""])[0] if prompt else 0
-        return (self._files.max_tokens or MAX_CHUNK_TOKENS) - taken
-
-    @property
-    def tokenizer_file(self) -> Path:
-        """The `tokenizer.json` of `encoder_tokenizer`, else of `encoder`. Raises EncoderError where there is none."""
-        return self._files.tokenizer_file
-
-    @cached_property
-    def _tokens(self) -> TokenCounter:
-        return load_token_counts(self.tokenizer_file)
-
-    def token_counts(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, special tokens included, nothing cut."""
-        return self._tokens.token_counts(texts)
-
-    def token_offsets(self, text: str) -> list[tuple[int, int]]:
-        """Character span of each token of `text`, special tokens left out."""
-        return self._tokens.token_offsets(text)
+        return (self._files.max_tokens or MAX_CHUNK_TOKENS) - self._prompt_tokens()
 
     def encode_documents(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, shape (len(texts), dimension)."""
@@ -92,12 +72,9 @@ class RemoteEncoder:
         longest_first = sorted(range(len(texts)), key=lambda each: -len(texts[each]))
         ordered = [prompt + texts[each] for each in longest_first]
         batches = [ordered[start : start + self._batch] for start in range(0, len(ordered), self._batch)]
-        with ThreadPoolExecutor(min(_IN_FLIGHT, len(batches)), thread_name_prefix="encoder") as pool:
-            gone = threading.Event()
-            try:
-                parts = list(pool.map(lambda batch: self._vectors(batch, _DOCUMENT_PATIENCE, dimension, gone), batches))
-            finally:
-                gone.set()
+        parts = in_parallel(
+            lambda batch, gone: self._vectors(batch, _DOCUMENT_PATIENCE, dimension, gone), batches, _IN_FLIGHT
+        )
         vectors = np.empty((len(texts), dimension), np.float32)
         vectors[longest_first] = np.concatenate(parts)
         return vectors

@@ -6,7 +6,9 @@ import asyncio
 import base64
 import binascii
 import json
+import uuid
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -15,11 +17,12 @@ from starlette.requests import ClientDisconnect
 
 from rag.documents import held_documents
 from rag.errors import BadInput, LibrarianError
-from rag.feeding import Ingestor, Spool, Upload
+from rag.feeding import DiskFull, Ingestor, Spool, Upload
 from rag.records import check_not_reserved
 from rag.schema import Scope
 from rag.settings import Settings
 from serve.access import admitted, reader, writer
+from serve.bounded_json import check_counts
 from serve.document_shapes import (
     DeletedBody,
     DeleteIn,
@@ -36,7 +39,7 @@ from serve.receiving import Form, document_name, receive_form
 from serve.shapes import ErrorResponse, Name
 
 PATH = "/v1/documents"
-# Held in memory as it is read; more than this comes as files, which are not.
+# Parsed in memory; more than this comes as files, which are not.
 MAX_JSON_BYTES = 32 * 1024 * 1024
 SUFFIXES = {"markdown": ".md", "text": ".txt", "html": ".html"}
 MAX_URI = 8192
@@ -111,16 +114,21 @@ async def indexed(
     collection: Annotated[Name | None, Query(description="collection or alias; default: the service's")] = None,
     prefix: Annotated[str, Query(max_length=MAX_URI, description="only URIs that start so")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[str, Query(max_length=2 * MAX_URI, description="`next_cursor` of the page before")] = "",
+    cursor: Annotated[str, Query(max_length=64, description="`next_cursor` of the page before")] = "",
 ) -> DocumentsBody:
-    """The documents that are indexed and that the caller may read, by URI."""
+    """The documents that are indexed and that the caller may read.
+
+    Each page is sorted by URI; pages follow one another in no order that means anything. With a `prefix` a page may
+    hold few documents, or none, and have a `next_cursor`: go on until there is none. A document that is being replaced
+    may stand on two pages.
+    """
     settings: Settings = request.app.state.settings
     name = check_not_reserved(collection or settings.collection)
-    after = _from_cursor(cursor)
+    start = _from_cursor(cursor) if cursor else None
     async with asyncio.timeout(settings.request_timeout):
-        found = await asyncio.to_thread(held_documents, engine.index, name, scope, prefix, after, limit)
-    following = _to_cursor(found[-1].uri) if len(found) == limit else None
-    return DocumentsBody(collection=name, data=[document_body(each) for each in found], next_cursor=following)
+        page = await asyncio.to_thread(held_documents, engine.index, name, scope, prefix, start, limit)
+    data = [document_body(each) for each in page.documents]
+    return DocumentsBody(collection=name, data=data, next_cursor=page.following and _to_cursor(page.following))
 
 
 @router.delete(
@@ -156,8 +164,9 @@ async def _received(request: Request, spool: Spool, settings: Settings, scope: S
         form = await receive_form(content_type, _stream(request), spool.folder, settings.max_upload_documents)
         collection, documents = _from_form(form, scope)
     elif kind == "application/json":
-        body = await _small(request)
-        collection, documents = await asyncio.to_thread(_from_json, body, spool, settings, scope)
+        body = await _small(request, spool)
+        async with request.app.state.parsing:  # one at a time: each takes several times its size for a moment
+            collection, documents = await asyncio.to_thread(_from_json, body, spool, settings, scope)
     else:
         raise BadInput("send documents as multipart/form-data or as application/json.")
     seen: dict[str, int] = {}
@@ -176,13 +185,22 @@ async def _stream(request: Request) -> AsyncIterator[bytes]:
         raise BadInput("the upload broke off.") from None
 
 
-async def _small(request: Request) -> bytes:
-    body = bytearray()
-    async for some in _stream(request):
-        body += some
-        if len(body) > MAX_JSON_BYTES:
-            raise BadInput(f"a JSON body may have {MAX_JSON_BYTES} bytes; send more as files (multipart/form-data).")
-    return bytes(body)
+async def _small(request: Request, spool: Spool) -> Path:
+    """The body as a file: many that arrive slowly and together take no memory."""
+    path = spool.folder / "body"
+    size = 0
+    try:
+        with path.open("xb") as file:
+            async for some in _stream(request):
+                size += len(some)
+                if size > MAX_JSON_BYTES:
+                    raise BadInput(
+                        f"a JSON body may have {MAX_JSON_BYTES} bytes; send more as files (multipart/form-data)."
+                    )
+                await asyncio.to_thread(file.write, some)
+    except OSError as error:
+        raise DiskFull(f"the server cannot write what was sent: {error.strerror or error}.") from None
+    return path
 
 
 def _from_form(form: Form, scope: Scope) -> tuple[str | None, list[Upload]]:
@@ -208,16 +226,15 @@ def _from_form(form: Form, scope: Scope) -> tuple[str | None, list[Upload]]:
     ]
 
 
-def _from_json(body: bytes, spool: Spool, settings: Settings, scope: Scope) -> tuple[str | None, list[Upload]]:
+def _from_json(path: Path, spool: Spool, settings: Settings, scope: Scope) -> tuple[str | None, list[Upload]]:
+    body = path.read_bytes()
+    path.unlink()
+    check_counts(body, settings.max_upload_documents)
     try:
         given = DocumentsIn.model_validate_json(body)
     except ValidationError as error:
         raise BadInput(_first(error)) from None
-    if len(given.documents) > settings.max_upload_documents:
-        raise BadInput(
-            f"{len(given.documents)} documents are more than {settings.max_upload_documents} "
-            "(LIBRARIAN_MAX_UPLOAD_DOCUMENTS): send them in parts."
-        )
+    del body
     found = []
     for number, each in enumerate(given.documents, start=1):
         name = document_name(each.id, f"document {number}")
@@ -257,7 +274,7 @@ def _checked(adapter: TypeAdapter[_T], value: object, what: str) -> _T:
 
 
 def _first(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
+    first = error.errors(include_url=False, include_input=False)[0]
     place = first["loc"]
     if len(place) > 1 and place[0] == "documents" and isinstance(place[1], int):
         rest = ".".join(str(each) for each in place[2:])
@@ -265,12 +282,12 @@ def _first(error: ValidationError) -> str:
     return f"{'.'.join(str(each) for each in place) or 'the body'}: {first['msg']}"
 
 
-def _to_cursor(uri: str) -> str:
-    return base64.urlsafe_b64encode(uri.encode("utf-8", "surrogatepass")).decode()
+def _to_cursor(identity: str) -> str:
+    return base64.urlsafe_b64encode(uuid.UUID(identity).bytes).decode().rstrip("=")
 
 
 def _from_cursor(cursor: str) -> str:
     try:
-        return base64.b64decode(cursor.encode(), b"-_", validate=True).decode("utf-8", "surrogatepass")
+        return str(uuid.UUID(bytes=base64.b64decode(f"{cursor}==".encode(), b"-_", validate=True)))
     except (ValueError, binascii.Error):
         raise BadInput("the cursor is not one that this service gave.") from None

@@ -6,6 +6,8 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 
 from rag.feeding import Handed
 from rag.schema import Scope
@@ -60,11 +62,13 @@ async def cancel(identity: JobId, scope: Annotated[Scope, Depends(job_writer)], 
     status_code=202,
     response_model=JobBody,
     responses={status: {"model": ErrorResponse} for status in (400, 403, 409, 413, 429, 501, 503, "default")},
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": HandedIn.model_json_schema()}}}
+    },
 )
 async def hand_over(
     request: Request,
     response: Response,
-    body: HandedIn,
     scope: Annotated[Scope, Depends(holder)],
     engine: TheIngestor,
 ) -> JobBody:
@@ -72,6 +76,7 @@ async def hand_over(
 
     They prove it with the token that lies, readable for one user only, in the index's folder.
     """
+    body = await asyncio.to_thread(_handed, await request.body())  # read only once it is known who sends it
     handed = Handed(
         action=body.action,
         sources=tuple(body.sources),
@@ -87,3 +92,10 @@ async def hand_over(
     found = await asyncio.to_thread(engine.ingest, handed)
     response.headers["Location"] = f"{PATH}/{found.id}"
     return job_body(found)
+
+
+def _handed(body: bytes) -> HandedIn:
+    try:
+        return HandedIn.model_validate_json(body)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_url=False, include_input=False)) from None

@@ -23,6 +23,5 @@ router = APIRouter(tags=["answers"])
 async def models(request: Request, scope: Annotated[Scope, Depends(reader)]) -> ModelsResponse:
     """`librarian` answers from the default collection, `librarian/NAME` from another."""
     librarian: Librarian = request.app.state.librarian
-    found = await librarian.retriever.index.collections()
-    names = sorted({alias for each in found for alias in each.aliases})
+    names = sorted(await librarian.retriever.index.aliases())
     return ModelsResponse(data=[ModelBody(id=each) for each in [MODEL, *(f"{MODEL}/{name}" for name in names)]])
