@@ -15,16 +15,16 @@ from langchain_qdrant.sparse_embeddings import SparseEmbeddings
 from langchain_qdrant.sparse_embeddings import SparseVector as LangChainSparse
 from qdrant_client import QdrantClient, models
 
+from rag.fusion import reciprocal_rank_fusion
 from rag.index import DENSE, SPARSE, CollectionSpec, DenseLeg, Leg, Record, SparseLeg
 from rag.index.embedded import EmbeddedIndex
-from rag.retrieval import reciprocal_rank_fusion
 from rag.schema import Scope, SparseVector
 from rag.settings import Settings
 
 BATCH = 256
 TOP = 10
 
-_CANDIDATES = int(Settings.model_fields["candidates"].default)
+_CANDIDATES = 100
 _RRF_K = float(Settings.model_fields["rrf_k"].default)
 _COLLECTION = "benchmark"
 

@@ -19,9 +19,9 @@ from ingest.job import IngestJob
 from ingest.report import Report
 from ingest.sources import open_source
 from rag.encoders import Bm25Encoder, DenseEncoder
+from rag.fusion import reciprocal_rank_fusion
 from rag.index.embedded import EmbeddedIndex
 from rag.index.interface import DenseLeg, SparseLeg
-from rag.retrieval import reciprocal_rank_fusion
 from rag.schema import Scope
 from rag.settings import Settings
 

@@ -120,6 +120,12 @@ class EncoderError(LibrarianError):
     http_status = 503
 
 
+class RerankerError(EncoderError):
+    """The reranker cannot be loaded or used."""
+
+    code = "reranker_unavailable"
+
+
 class EngineError(LibrarianError):
     """The local engine could not be started or died."""
 

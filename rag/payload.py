@@ -11,6 +11,9 @@ from rag.schema import Chunk, Document, Passage, Scope
 
 _NAMESPACE = uuid.UUID("6f0b8f0e-2f0e-5c55-9f63-0d0f7e3b6a11")
 
+# The field that names a point's document.
+DOCUMENT = "doc"
+
 # What a reconciliation must know of every point, and of the first one of each document.
 LEDGER_FIELDS = ("doc", "doc_hash", "chunks", "ordinal")
 HEAD_FIELDS = ("doc", "doc_hash", "chunks", "stamp", "state")

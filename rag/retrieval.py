@@ -1,48 +1,23 @@
-"""A query to ranked passages: encode, ask the index for both legs, fuse, fetch."""
+"""A query to ranked passages: encode, ask the index for both legs, fuse, weigh by document, fetch, join neighbours."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rag.collections import check_readable, fingerprint
 from rag.encoders import Bm25Encoder, DenseEncoder
 from rag.errors import BadInput
+from rag.evidence import with_document_evidence
+from rag.fusion import Ranked, fuse
 from rag.index.interface import AsyncIndex, DenseLeg, Hit, Leg, Payload, SparseLeg, Stored, Where
 from rag.neighbours import joined, windows
-from rag.payload import to_passage
+from rag.payload import DOCUMENT, to_passage
 from rag.schema import Passage, Scope, SearchResult
 from rag.settings import Settings
 
 MAX_QUERY_CHARACTERS = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """A fused hit: its score and what each leg gave it."""
-
-    id: str
-    score: float
-    dense: float | None
-    sparse: float | None
-
-
-def reciprocal_rank_fusion(dense: Sequence[Hit], sparse: Sequence[Hit], k: float) -> list[Ranked]:
-    """Join two rankings: score(d) = sum over the legs of 1 / (k + rank of d), ranks from 1.
-
-    Best first; equal scores in the order of their ids, so that every driver gives the same list. Source: Cormack,
-    Clarke and Buettcher, SIGIR 2009.
-    """
-    scores: dict[str, float] = {}
-    for leg in (dense, sparse):
-        for rank, hit in enumerate(leg, start=1):
-            scores[hit.id] = scores.get(hit.id, 0.0) + 1.0 / (k + rank)
-    dense_by_id = {hit.id: hit.score for hit in dense}
-    sparse_by_id = {hit.id: hit.score for hit in sparse}
-    order = sorted(scores, key=lambda each: (-scores[each], each))
-    return [Ranked(each, scores[each], dense_by_id.get(each), sparse_by_id.get(each)) for each in order]
 
 
 class Retriever:
@@ -84,11 +59,11 @@ class Retriever:
             await self._check(name)
         own, legs = await asyncio.gather(self._check(name), asyncio.to_thread(self._encode, query))
         encoded = time.perf_counter()
-        dense, sparse = await self.index.query(name, legs, scope, where)
+        dense, sparse = await self.index.query(name, legs, scope, where, self._fields())
         found = time.perf_counter()
         count = top_k or self._settings.top_k
         before, after = self._settings.neighbours_before, self._settings.neighbours_after
-        ranked = reciprocal_rank_fusion(dense, sparse, self._settings.rrf_k)[: count * (1 + before + after)]
+        ranked = self._ranked(dense, sparse)[: count * (1 + before + after)]
         stored = await self.index.fetch(name, [each.id for each in ranked], scope)
         if len(stored) < len(ranked) and await self._check(name) != own:
             # A re-index swapped the alias between the two calls: the hits are of a collection that is gone.
@@ -117,6 +92,16 @@ class Retriever:
             DenseLeg(self._dense.encode_query(query).tolist(), limit),
             SparseLeg(self._sparse.encode_query(query), limit),
         ]
+
+    def _fields(self) -> tuple[str, ...]:
+        """What of the hits' payload the ranking needs."""
+        return (DOCUMENT,) if self._settings.document_weight else ()
+
+    def _ranked(self, dense: Sequence[Hit], sparse: Sequence[Hit]) -> list[Ranked]:
+        """All hits of both legs, best first."""
+        chosen = self._settings
+        fused = fuse(chosen.fusion, dense, sparse, chosen.dense_weight, chosen.rrf_k)
+        return with_document_evidence(fused, chosen.document_weight, DOCUMENT)
 
     async def _joined(
         self, name: str, own: str, hits: Sequence[tuple[Passage, Payload]], count: int, scope: Scope

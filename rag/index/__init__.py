@@ -45,6 +45,7 @@ __all__ = [
     "Stored",
     "Where",
     "holder",
+    "open_alone",
     "open_async_index",
     "open_index",
     "sync_side",
@@ -63,6 +64,25 @@ def open_index(settings: Settings) -> Index:
     from rag.index.embedded import EmbeddedIndex
 
     return EmbeddedIndex(settings.index_dir)
+
+
+def open_alone(settings: Settings) -> Index:
+    """The same for a command that needs the index to itself, which a running server does not do for it.
+
+    Raises IndexLocked, naming who holds the embedded one and what to do.
+    """
+    from rag.errors import IndexLocked
+
+    try:
+        return open_index(settings)
+    except IndexLocked:
+        held = None if settings.qdrant_url else holder(settings)
+        if held is None or held.url is None:
+            raise
+        raise IndexLocked(
+            f"the index folder {settings.index_dir} is held by {held}: this command needs it alone. Stop that server, "
+            "run this, and start it again (or let both use a Qdrant server, --qdrant-url)."
+        ) from None
 
 
 def open_async_index(settings: Settings) -> AsyncIndex:

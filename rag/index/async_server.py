@@ -46,6 +46,10 @@ class AsyncServerIndex:
                 found.append(await self._info(name, aliases))
         return found
 
+    async def aliases(self) -> dict[str, str]:
+        async with self._asking():
+            return await self._aliases()
+
     async def describe(self, name: str) -> CollectionInfo:
         check_name(name)
         while True:
@@ -128,9 +132,11 @@ class AsyncServerIndex:
             for some in batches(wanted if fields else [], translate.BATCH_IDS):
                 await self._client.set_payload(name, fields, translate.scope_filter(scope, ids=some), wait=True)
 
-    async def query(self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None) -> list[list[Hit]]:
+    async def query(
+        self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None, fields: Sequence[str] = ()
+    ) -> list[list[Hit]]:
         check_name(name)
-        requests = translate.query_requests(legs, scope, where)
+        requests = translate.query_requests(legs, scope, where, fields)
         async with self._asking(name):
             if not requests:
                 await self._client.get_collection(name)

@@ -119,13 +119,15 @@ def paths(fields: Sequence[str]) -> list[str]:
     return [_spelled(field) for field in fields]
 
 
-def best_first(leg: Leg, found: Iterable[tuple[str, float]]) -> list[Hit]:
+def best_first(leg: Leg, found: Iterable[tuple[str, float, Payload]]) -> list[Hit]:
     """Hits by descending score, ties by id (engines leave ties in the order of their segments).
 
     Cosines are held to [-1, 1], which rounding in an engine can pass by a hair.
     """
     dense = isinstance(leg, DenseLeg)
-    hits = [Hit(identity, max(-1.0, min(1.0, score)) if dense else score) for identity, score in found]
+    hits = [
+        Hit(identity, max(-1.0, min(1.0, score)) if dense else score, payload) for identity, score, payload in found
+    ]
     return sorted(hits, key=lambda hit: (-hit.score, hit.id))
 
 

@@ -75,6 +75,10 @@ class EmbeddedIndex:
                 found.append(self._info(name))
         return found
 
+    def aliases(self) -> dict[str, str]:
+        self._check_open()
+        return dict(self._aliases)
+
     def describe(self, name: str) -> CollectionInfo:
         while True:
             collection = self._resolve(name)
@@ -153,17 +157,24 @@ class EmbeddedIndex:
     def set_payload(self, name: str, ids: Sequence[str], payload: Payload, scope: Scope) -> None:
         self._with(name, lambda shard: shard.set_payload(ids, payload, scope))
 
-    def query(self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None) -> list[list[Hit]]:
-        return self._with(name, lambda shard: shard.query(legs, scope, where))
+    def query(
+        self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None, fields: Sequence[str] = ()
+    ) -> list[list[Hit]]:
+        return self._with(name, lambda shard: shard.query(legs, scope, where, fields))
 
     def fetch(self, name: str, ids: Sequence[str], scope: Scope) -> list[Stored]:
         return self._with(name, lambda shard: shard.fetch(ids, scope))
 
     def scroll(
-        self, name: str, scope: Scope, fields: Sequence[str] | None = None, where: Where | None = None
+        self,
+        name: str,
+        scope: Scope,
+        fields: Sequence[str] | None = None,
+        where: Where | None = None,
+        start: str | None = None,
     ) -> Iterator[Stored]:
         shard = self._shard(self._resolve(name))  # an alias that moves meanwhile does not mix two collections
-        return self._while_open(name, shard, shard.scroll(scope, fields, where))
+        return self._while_open(name, shard, shard.scroll(scope, fields, where, start))
 
     def records(self, name: str, scope: Scope) -> Iterator[Record]:
         shard = self._shard(self._resolve(name))
@@ -174,6 +185,9 @@ class EmbeddedIndex:
 
     def count(self, name: str, scope: Scope, where: Where | None = None) -> int:
         return self._with(name, lambda shard: shard.count(scope, where))
+
+    def wasteful(self, name: str) -> bool:
+        return self._with(name, lambda shard: shard.wasteful())
 
     def optimize(self, name: str) -> None:
         """As in Index. Edge keeps the interpreter's lock meanwhile: call it from a job, not from a server."""

@@ -80,10 +80,11 @@ Leg = DenseLeg | SparseLeg
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A point that a leg found."""
+    """A point that a leg found, with the fields of its payload that were asked for."""
 
     id: str
     score: float
+    payload: Payload = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,10 @@ class Index(Protocol):
 
     def collections(self) -> list[CollectionInfo]:
         """Every collection, by name."""
+        ...
+
+    def aliases(self) -> dict[str, str]:
+        """Every alias with the collection that it names. Opens no collection."""
         ...
 
     def describe(self, name: str) -> CollectionInfo:
@@ -156,8 +161,12 @@ class Index(Protocol):
         """
         ...
 
-    def query(self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None) -> list[list[Hit]]:
+    def query(
+        self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None, fields: Sequence[str] = ()
+    ) -> list[list[Hit]]:
         """For each leg, best first, the hits among the points that the scope sees. One round trip.
+
+        Each hit has `fields` of its payload, as far as it has them.
 
         Inverse document frequencies are those of the whole collection, whatever the scope and `where`; engines may
         go on counting deleted points into them for a while.
@@ -169,9 +178,17 @@ class Index(Protocol):
         ...
 
     def scroll(
-        self, name: str, scope: Scope, fields: Sequence[str] | None = None, where: Where | None = None
+        self,
+        name: str,
+        scope: Scope,
+        fields: Sequence[str] | None = None,
+        where: Where | None = None,
+        start: str | None = None,
     ) -> Iterator[Stored]:
-        """Every point that the scope sees, each once, with only `fields` of its payload (None: all)."""
+        """Every point that the scope sees, each once, with only `fields` of its payload (None: all).
+
+        In the order of their ids; `start`: from this id on, whether or not there is such a point.
+        """
         ...
 
     def records(self, name: str, scope: Scope) -> Iterator[Record]:
@@ -184,6 +201,10 @@ class Index(Protocol):
 
     def count(self, name: str, scope: Scope, where: Where | None = None) -> int:
         """How many points the scope sees, exactly."""
+        ...
+
+    def wasteful(self, name: str) -> bool:
+        """Whether deleted points take up most of a collection and stay until `optimize`."""
         ...
 
     def optimize(self, name: str) -> None:
@@ -207,6 +228,8 @@ class AsyncIndex(Protocol):
 
     async def collections(self) -> list[CollectionInfo]: ...
 
+    async def aliases(self) -> dict[str, str]: ...
+
     async def describe(self, name: str) -> CollectionInfo: ...
 
     async def create(self, name: str, spec: CollectionSpec) -> None: ...
@@ -224,7 +247,7 @@ class AsyncIndex(Protocol):
     async def set_payload(self, name: str, ids: Sequence[str], payload: Payload, scope: Scope) -> None: ...
 
     async def query(
-        self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None
+        self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None, fields: Sequence[str] = ()
     ) -> list[list[Hit]]: ...
 
     async def fetch(self, name: str, ids: Sequence[str], scope: Scope) -> list[Stored]: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from uuid import UUID
 
 from qdrant_client import QdrantClient
 from qdrant_client.http.models import Filter, KeywordIndexParams
@@ -46,6 +47,10 @@ class ServerIndex:
             with suppress(CollectionNotFound):  # dropped since it was listed
                 found.append(self._info(name, aliases))
         return found
+
+    def aliases(self) -> dict[str, str]:
+        with self._asking():
+            return self._aliases()
 
     def describe(self, name: str) -> CollectionInfo:
         check_name(name)
@@ -129,9 +134,11 @@ class ServerIndex:
             for some in batches(wanted if fields else [], translate.BATCH_IDS):
                 self._client.set_payload(name, fields, translate.scope_filter(scope, ids=some), wait=True)
 
-    def query(self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None) -> list[list[Hit]]:
+    def query(
+        self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None, fields: Sequence[str] = ()
+    ) -> list[list[Hit]]:
         check_name(name)
-        requests = translate.query_requests(legs, scope, where)
+        requests = translate.query_requests(legs, scope, where, fields)
         with self._asking(name):
             if not requests:
                 self._client.get_collection(name)
@@ -152,10 +159,17 @@ class ServerIndex:
         return translate.in_order(wanted, found)
 
     def scroll(
-        self, name: str, scope: Scope, fields: Sequence[str] | None = None, where: Where | None = None
+        self,
+        name: str,
+        scope: Scope,
+        fields: Sequence[str] | None = None,
+        where: Where | None = None,
+        start: str | None = None,
     ) -> Iterator[Stored]:
         visible = translate.scope_filter(scope, where)
-        return (translate.stored(record) for record in self._scrolled(name, visible, translate.selector(fields), False))
+        (first,) = point_ids([start]) if start is not None else (None,)
+        found = self._scrolled(name, visible, translate.selector(fields), False, first)
+        return (translate.stored(record) for record in found)
 
     def records(self, name: str, scope: Scope) -> Iterator[Record]:
         visible = translate.scope_filter(scope)
@@ -178,6 +192,11 @@ class ServerIndex:
         with self._asking(name):
             return self._client.count(name, visible, exact=True).count
 
+    def wasteful(self, name: str) -> bool:
+        """As in Index: a server clears up by itself."""
+        check_name(name)
+        return False
+
     def optimize(self, name: str) -> None:
         """As in Index: a server optimises by itself."""
         check_name(name)
@@ -189,7 +208,9 @@ class ServerIndex:
             self._closed = True
             self._client.close()
 
-    def _scrolled(self, name: str, visible: Filter, payload: bool | list[str], vectors: bool) -> Iterator[ServerRecord]:
+    def _scrolled(
+        self, name: str, visible: Filter, payload: bool | list[str], vectors: bool, start: str | None = None
+    ) -> Iterator[ServerRecord]:
         check_name(name)
         with self._asking(name):
             # The pages must come from one collection, though an alias may move between them.
@@ -197,7 +218,7 @@ class ServerIndex:
             self._client.get_collection(collection)
 
         def pages() -> Iterator[ServerRecord]:
-            offset = None
+            offset: int | str | UUID | None = start
             while True:
                 with self._asking(name):
                     page, offset = self._client.scroll(

@@ -25,6 +25,9 @@ class ThreadedIndex:
     async def collections(self) -> list[CollectionInfo]:
         return await asyncio.to_thread(self.index.collections)
 
+    async def aliases(self) -> dict[str, str]:
+        return await asyncio.to_thread(self.index.aliases)
+
     async def describe(self, name: str) -> CollectionInfo:
         return await asyncio.to_thread(self.index.describe, name)
 
@@ -49,8 +52,10 @@ class ThreadedIndex:
     async def set_payload(self, name: str, ids: Sequence[str], payload: Payload, scope: Scope) -> None:
         await asyncio.to_thread(self.index.set_payload, name, ids, payload, scope)
 
-    async def query(self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None) -> list[list[Hit]]:
-        return await asyncio.to_thread(self.index.query, name, legs, scope, where)
+    async def query(
+        self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None, fields: Sequence[str] = ()
+    ) -> list[list[Hit]]:
+        return await asyncio.to_thread(self.index.query, name, legs, scope, where, fields)
 
     async def fetch(self, name: str, ids: Sequence[str], scope: Scope) -> list[Stored]:
         return await asyncio.to_thread(self.index.fetch, name, ids, scope)

@@ -169,7 +169,9 @@ def point(record: Record) -> models.PointStruct:
     return models.PointStruct(id=record.id, vector=vectors, payload=dict(record.payload))
 
 
-def query_requests(legs: Sequence[Leg], scope: Scope, where: Where | None) -> list[models.QueryRequest]:
+def query_requests(
+    legs: Sequence[Leg], scope: Scope, where: Where | None, fields: Sequence[str] = ()
+) -> list[models.QueryRequest]:
     """One request for each leg that can find anything."""
     visible = scope_filter(scope, where)
     return [
@@ -178,7 +180,7 @@ def query_requests(legs: Sequence[Leg], scope: Scope, where: Where | None) -> li
             using=DENSE if isinstance(leg, DenseLeg) else SPARSE,
             filter=visible,
             limit=leg.limit,
-            with_payload=False,
+            with_payload=selector(fields),
             with_vector=False,
         )
         for leg in legs
@@ -192,7 +194,7 @@ def hits(legs: Sequence[Leg], answers: Sequence[models.QueryResponse]) -> list[l
     return [
         []
         if finds_nothing(leg)
-        else best_first(leg, ((_id(found.id), found.score) for found in next(following).points))
+        else best_first(leg, ((_id(found.id), found.score, found.payload or {}) for found in next(following).points))
         for leg in legs
     ]
 

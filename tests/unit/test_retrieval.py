@@ -1,22 +1,20 @@
-"""Retrieval: how two rankings become one, and what a search refuses, notices and leaves out."""
+"""Retrieval: what a search ranks, refuses, notices and leaves out."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rag.collections import fingerprint
 from rag.encoders import Bm25Encoder
 from rag.errors import BadInput, CollectionNotFound, FingerprintMismatch
 from rag.index.interface import CollectionInfo, CollectionSpec, DenseLeg, Hit, Leg, SparseLeg, Stored, Where
-from rag.retrieval import MAX_QUERY_CHARACTERS, Retriever, reciprocal_rank_fusion
+from rag.retrieval import MAX_QUERY_CHARACTERS, Retriever
 from rag.schema import Scope
 from rag.settings import Settings
 
@@ -25,56 +23,6 @@ READER = Scope("acme", frozenset({"staff"}))
 
 def hits(*pairs: tuple[str, float]) -> list[Hit]:
     return [Hit(*pair) for pair in pairs]
-
-
-@st.composite
-def legs(draw: st.DrawFn) -> list[Hit]:
-    """A ranking as an index gives it: each id once, best first."""
-    ids = draw(st.lists(st.sampled_from("abcdefghij"), unique=True, max_size=10))
-    scores = sorted(draw(st.lists(st.floats(-1, 50), min_size=len(ids), max_size=len(ids))), reverse=True)
-    return [Hit(each, score) for each, score in zip(ids, scores, strict=True)]
-
-
-constants = st.floats(0.5, 100)
-
-
-class TestFusion:
-    def test_a_small_example_worked_out_by_hand(self) -> None:
-        ranked = reciprocal_rank_fusion(
-            hits(("a", 0.9), ("b", 0.8), ("c", 0.1)), hits(("c", 12.0), ("a", 3.0), ("d", 1.0)), k=10
-        )
-        assert [each.id for each in ranked] == ["a", "c", "b", "d"]
-        assert [each.score for each in ranked] == pytest.approx([1 / 11 + 1 / 12, 1 / 13 + 1 / 11, 1 / 12, 1 / 13])
-        assert [(each.dense, each.sparse) for each in ranked] == [(0.9, 3.0), (0.1, 12.0), (0.8, None), (None, 1.0)]
-
-    def test_equal_scores_stand_in_the_order_of_their_ids(self) -> None:
-        ranked = reciprocal_rank_fusion(hits(("z", 1.0), ("b", 0.5)), hits(("a", 9.0), ("y", 3.0)), k=60)
-        assert [each.id for each in ranked] == ["a", "z", "b", "y"]
-
-    @given(legs(), legs(), constants)
-    def test_neither_leg_is_preferred(self, one: list[Hit], other: list[Hit], k: float) -> None:
-        forth, back = reciprocal_rank_fusion(one, other, k), reciprocal_rank_fusion(other, one, k)
-        assert [(each.id, each.score, each.dense, each.sparse) for each in forth] == [
-            (each.id, each.score, each.sparse, each.dense) for each in back
-        ]
-
-    @given(legs(), legs(), constants, st.floats(0.1, 9))
-    def test_only_ranks_count(self, one: list[Hit], other: list[Hit], k: float, factor: float) -> None:
-        scaled = [Hit(each.id, each.score * factor - 3) for each in one]
-        forth, again = reciprocal_rank_fusion(one, other, k), reciprocal_rank_fusion(scaled, other, k)
-        assert [(each.id, each.score) for each in forth] == [(each.id, each.score) for each in again]
-
-    @given(legs(), legs(), constants)
-    def test_everything_that_was_found_is_ranked_once_best_first(
-        self, one: list[Hit], other: list[Hit], k: float
-    ) -> None:
-        ranked = reciprocal_rank_fusion(one, other, k)
-        assert sorted(each.id for each in ranked) == sorted({each.id for each in [*one, *other]})
-        assert [(-each.score, each.id) for each in ranked] == sorted((-each.score, each.id) for each in ranked)
-
-    @given(legs(), constants)
-    def test_one_leg_alone_keeps_its_order(self, leg: list[Hit], k: float) -> None:
-        assert [each.id for each in reciprocal_rank_fusion(leg, [], k)] == [each.id for each in leg]
 
 
 class OneDirection:
@@ -120,9 +68,14 @@ class MemoryIndex:
             raise CollectionNotFound(f"no collection '{name}'")
         return CollectionInfo(self.behind, CollectionSpec(2, self.metadata), len(self.stored), ("documents",))
 
-    async def query(self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None) -> list[list[Hit]]:
+    async def query(
+        self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None, fields: Sequence[str] = ()
+    ) -> list[list[Hit]]:
         self.asked.append(("query", name, legs, scope, where))
-        return [self.dense, self.sparse]
+        return [
+            [replace(each, payload={name: self.stored.get(each.id, {}).get(name) for name in fields}) for each in leg]
+            for leg in (self.dense, self.sparse)
+        ]
 
     async def fetch(self, name: str, ids: Sequence[str], scope: Scope) -> list[Stored]:
         self.asked.append(("fetch", name, list(ids), scope))
@@ -159,7 +112,9 @@ class TestSearch:
             ("a", 0.62, None),
             ("c", None, 2.0),
         ]
-        assert [each.score for each in found.passages] == pytest.approx([1 / 12 + 1 / 11, 1 / 11, 1 / 12])
+        assert [each.score for each in found.passages] == pytest.approx(
+            [1.5, 1.0887097, 0.0]
+        )  # each document has one hit
 
     def test_a_passage_is_what_its_payload_says(self, retriever: Retriever) -> None:
         passage = search(retriever).passages[2]
