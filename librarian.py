@@ -37,12 +37,13 @@ Settings come from flags, LIBRARIAN_* variables, .env and librarian.toml, in tha
 
 Exit codes: 0 done · 1 failed · 2 bad input or setting · 3 some documents failed · 4 no such collection · 5 built with
 another encoder · 6 index in use · 7 Qdrant unreachable · 8 model unreachable · 9 no encoder · 10 engine failed · 11 the
-index differs from the source (ingest --check).
+index differs from the source (ingest --check) · 12 an evaluation does not pass (eval gate).
 """
 
 
 def build() -> typer.Typer:
     """The command with all its sub-commands."""
+    from eval import command as eval_command
     from ingest import collections_command
     from ingest.command import ingest
     from ingest.reindex_command import reindex
@@ -70,6 +71,7 @@ def build() -> typer.Typer:
     ):
         app.command()(command)
     app.add_typer(collections_command.app(), name="collections")
+    app.add_typer(eval_command.app(), name="eval")
     return app
 
 
