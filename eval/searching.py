@@ -31,7 +31,7 @@ SNIPPET = 240
 @dataclass(frozen=True, slots=True)
 class RankedDocuments:
     """A query's documents, best first, each once; `titles` and `snippets`, the heads of their best chunks, by
-    document; `relevance` is the best cosine seen."""
+    document; `relevance` is the first search's."""
 
     documents: tuple[Ranked, ...]
     titles: Mapping[str, str]

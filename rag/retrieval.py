@@ -14,10 +14,12 @@ from rag.fusion import Ranked, fuse
 from rag.index.interface import AsyncIndex, DenseLeg, Hit, Leg, Payload, SparseLeg, Stored, Where
 from rag.neighbours import joined, windows
 from rag.payload import DOCUMENT, to_passage
+from rag.relevance import Calibration, relevance
 from rag.schema import Passage, Scope, SearchResult
 from rag.settings import Settings
 
 MAX_QUERY_CHARACTERS = 20_000
+CALIBRATION = Calibration()
 
 
 class Retriever:
@@ -74,7 +76,7 @@ class Retriever:
             query=query,
             collection=name,
             passages=passages,
-            relevance=dense[0].score if dense else None,
+            relevance=relevance(query, passages, dense[0].score if dense else None, self._terms, CALIBRATION),
             timings_ms={
                 "encode": (encoded - started) * 1e3,
                 "search": (found - encoded) * 1e3,
@@ -92,6 +94,9 @@ class Retriever:
             DenseLeg(self._dense.encode_query(query).tolist(), limit),
             SparseLeg(self._sparse.encode_query(query), limit),
         ]
+
+    def _terms(self, text: str) -> tuple[int, ...]:
+        return self._sparse.encode_document(text).indices
 
     def _fields(self) -> tuple[str, ...]:
         """What of the hits' payload the ranking needs."""

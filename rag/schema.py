@@ -100,7 +100,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Ranked passages and how relevant the best of them is (the highest cosine seen, or None)."""
+    """Ranked passages and the probability that they answer the query (see `rag.relevance`); None: there are none."""
 
     query: str
     collection: str

@@ -14,6 +14,7 @@ from rag.collections import fingerprint
 from rag.encoders import Bm25Encoder
 from rag.errors import BadInput, CollectionNotFound, FingerprintMismatch
 from rag.index.interface import CollectionInfo, CollectionSpec, DenseLeg, Hit, Leg, SparseLeg, Stored, Where
+from rag.relevance import Calibration
 from rag.retrieval import MAX_QUERY_CHARACTERS, Retriever
 from rag.schema import Scope
 from rag.settings import Settings
@@ -127,8 +128,9 @@ class TestSearch:
         assert (passage.heading_path, passage.ordinal, passage.start, passage.end) == (("Part", "Chapter"), 2, 20, 27)
         assert passage.metadata == {"language": "en"}
 
-    def test_relevance_is_the_best_dense_score_whatever_is_ranked_first(self, retriever: Retriever) -> None:
-        assert search(retriever).relevance == 0.62
+    def test_relevance_joins_the_best_cosine_and_the_words_held(self, retriever: Retriever) -> None:
+        assert search(retriever, "Which text?").relevance == pytest.approx(Calibration().probability(0.62, 1.0))
+        assert search(retriever, "Who sings?").relevance == pytest.approx(Calibration().probability(0.62, 0.0))
 
     def test_without_a_dense_hit_there_is_no_relevance(self, retriever: Retriever, index: MemoryIndex) -> None:
         index.dense = []
