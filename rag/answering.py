@@ -1,7 +1,7 @@
 """The whole question path: question and history in, cited answer out. The API, the command line and eval all use this.
 
-question ─ retrieve ─ relevant enough? ─ assemble ─ generate ─ keep true citations ─ Answer
-                           └─ no: abstain, the model is not called
+question ─ rewrite ─ retrieve ─ relevant enough? ─ assemble ─ generate ─ keep true citations ─ Answer
+                                     └─ no: abstain, the model is not called
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from rag.errors import PromptTooLong
 from rag.generation import ChatModel, Sampling
 from rag.index.interface import Where
 from rag.retrieval import Retriever
+from rag.rewriting import Rewrite, Rewritten, rewrite, rewrite_with_model
 from rag.schema import Answer, Context, Dropped, FinishReason, Message, Passage, Scope, SearchResult, Usage
 from rag.settings import Settings
 
@@ -27,7 +28,10 @@ MIN_WORDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, by whom, and how the answer is wanted. None takes the setting."""
+    """What is asked, by whom, and how the answer is wanted. None takes the setting.
+
+    `rewrite` says how a follow-up becomes what is searched; the model is always asked in the user's own words.
+    """
 
     text: str
     scope: Scope
@@ -36,6 +40,7 @@ class Question:
     top_k: int | None = None
     where: Where | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    rewrite: Rewrite | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +85,16 @@ class Librarian:
         event and ModelUnavailable at any time.
         """
         started = time.perf_counter()
+        searched = await self._rewritten(question)
+        rewritten = time.perf_counter()
         found = await self.retriever.search(
-            question.text, question.scope, collection=question.collection, top_k=question.top_k, where=question.where
+            searched.text, question.scope, collection=question.collection, top_k=question.top_k, where=question.where
         )
+        rewriting = (rewritten - started) * 1e3
         if not relevant(found, self._settings.min_relevance):
             yield Sources((), found.relevance, _rejected(found, self._settings.min_relevance))
             yield Text(prompt.ABSTENTION)
-            yield self._abstained(question, found)
+            yield self._abstained(question, found, rewriting)
             return
         context = await self._assemble(question, found.passages)
         assembled = time.perf_counter()
@@ -116,15 +124,26 @@ class Librarian:
             usage=usage,
             dropped=dropped,
             relevance=found.relevance,
+            searched=found.query,
             timings_ms={
+                "rewrite": rewriting,
                 **found.timings_ms,
                 "retrieve": sum(found.timings_ms.values()),
-                "assemble": (assembled - started) * 1e3 - sum(found.timings_ms.values()),
+                "assemble": (assembled - rewritten) * 1e3 - sum(found.timings_ms.values()),
                 "first_token": ((first_token or ended) - assembled) * 1e3,
                 "generate": (ended - assembled) * 1e3,
                 "total": (ended - started) * 1e3,
             },
         )
+
+    async def _rewritten(self, question: Question) -> Rewritten:
+        how = question.rewrite or self._settings.rewrite
+        language = self._settings.bm25_language
+        if how == "off" or not question.history:
+            return Rewritten(question.text)
+        if how == "model":
+            return await rewrite_with_model(question.text, question.history, self.model, language)
+        return rewrite(question.text, question.history, language)
 
     async def _assemble(self, question: Question, passages: Sequence[Passage]) -> Context:
         facts = await self.model.facts()
@@ -133,14 +152,16 @@ class Librarian:
             answer=question.sampling.max_tokens or self._settings.max_answer_tokens,
             passages=self._settings.max_context_tokens,
         )
-        context = await assemble(question.text, passages, question.history, facts.counter, budget)
+        context = await assemble(
+            question.text, passages, question.history, facts.counter, budget, self._settings.context_order
+        )
         if not context.passages:  # without one the model would answer from nothing
             raise PromptTooLong(
                 f"the question leaves no room for a passage in the model's {facts.window} tokens; ask a shorter one."
             )
         return context
 
-    def _abstained(self, question: Question, found: SearchResult) -> Answer:
+    def _abstained(self, question: Question, found: SearchResult, rewriting: float) -> Answer:
         return Answer(
             question=question.text,
             text=prompt.ABSTENTION,
@@ -149,7 +170,8 @@ class Librarian:
             finish_reason="abstained",
             dropped=_rejected(found, self._settings.min_relevance),
             relevance=found.relevance,
-            timings_ms=found.timings_ms,
+            searched=found.query,
+            timings_ms={"rewrite": rewriting, **found.timings_ms},
         )
 
 

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from rag.prompt import neutralise
 from rag.schema import Citation, Passage
 
 MATCH_COVERAGE = 0.7
@@ -64,7 +65,8 @@ class CitationFilter:
     def __init__(self, passages: Sequence[Passage], question: str = "") -> None:
         self._passages = passages
         self._asked = content_words(question)
-        self._words = [content_words(f"{each.title} {' '.join(each.heading_path)} {each.text}") for each in passages]
+        read = [neutralise(f"{each.title} {' '.join(each.heading_path)} {each.text}") for each in passages]
+        self._words = [content_words(each) for each in read]  # of what the model was shown
         self._buffer = ""
         self._sentence = ""
         self._sentence_cited = False

@@ -15,7 +15,7 @@ from rag.encoders import Bm25Encoder, DenseEncoder, describe, identity, same_enc
 from rag.errors import CollectionExists, CollectionNotFound, FingerprintMismatch
 from rag.index.interface import CollectionInfo, CollectionSpec, Index
 
-FORMAT = 2
+FORMAT = 3
 _PARTS = ("dense", "sparse", "chunker", "format")
 
 Fingerprint = Mapping[str, Any]

@@ -1,17 +1,28 @@
-"""Passages to a prompt inside an exact token budget. Whatever does not fit is left out and reported."""
+"""Passages to a prompt inside an exact token budget. Whatever does not fit is left out and reported.
+
+ranked passages ─ joined where they touch ─ repetitions out ─ in order ─ as many of the best as fit ─ prompt
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Literal
 
 from rag import prompt
+from rag.duplicates import fingerprint, without_repetitions
 from rag.errors import PromptTooLong
+from rag.neighbours import together
 from rag.schema import Context, Dropped, Message, Passage
 from rag.tokens import TokenCounter
 
 MIN_ANSWER_TOKENS = 16
+
+# How the passages stand in the prompt. "edges": the best one first, the second best last, the weakest in the middle,
+# which long-context models read worst (Liu et al., "Lost in the Middle", TACL 2024).
+Order = Literal["best-first", "edges"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +40,18 @@ async def assemble(
     history: Sequence[Message],
     counter: TokenCounter,
     budget: Budget,
+    order: Order = "best-first",
 ) -> Context:
-    """The fullest prompt that fits, in this order: question, best passages first, latest turns of the history first.
+    """The fullest prompt that fits, in this order: question, best passages, latest turns of the history.
+
+    As many of the best passages as fit once those that touch are joined and repetitions are out; `order` says only how
+    they stand. The same passages in the same ranks always give the same prompt.
 
     The answer gets what was asked for, or as much as fits: at least half of what the question leaves, so that a wish
     for a long answer does not push out the passages that it is to stand on.
-    prompt_tokens + max_answer_tokens <= budget.window always holds. Raises PromptTooLong where the instructions and
-    the question alone leave no room for an answer of 16 tokens.
+    prompt_tokens + max_answer_tokens <= budget.window always holds. The counter is asked a logarithm of times. Raises
+    PromptTooLong where the instructions and the question alone leave no room for an answer of 16 tokens.
     """
-    dropped: list[Dropped] = []
     bare = await counter.count(prompt.build(question, (), ()))
     room = budget.window - bare
     if room < MIN_ANSWER_TOKENS:
@@ -47,21 +61,22 @@ async def assemble(
         )
     reserved = min(budget.answer, max(room // 2, MIN_ANSWER_TOKENS))
     limit = min(budget.window - reserved, bare + budget.passages)
+    prints = cache(fingerprint)
 
-    unique, doubles = _without_doubles(passages)
-    dropped += doubles
+    def chosen_of(number: int) -> tuple[list[Passage], list[Dropped]]:
+        unique, repeated = without_repetitions(together(passages[:number]), prints)
+        reports = [Dropped(f"passage {each.passage.path}", f"{each.how} {each.of.path}") for each in repeated]
+        return ordered(unique, order), reports
 
     async def with_passages(number: int) -> int:
-        return await counter.count(prompt.build(question, unique[:number], ()))
+        return await counter.count(prompt.build(question, chosen_of(number)[0], ()))
 
-    kept = await _largest(len(unique), limit, with_passages)
-    chosen = unique[:kept]
-    if not kept and unique:
-        shortened = await _shortened(question, unique[0], counter, limit)
-        if shortened:
-            chosen = [shortened]
-            dropped.append(Dropped(f"end of passage {unique[0].path}", "token budget"))
-    dropped += [Dropped(f"passage {each.path}", "token budget") for each in unique[max(kept, len(chosen)) :]]
+    kept = await _largest(len(passages), limit, with_passages)
+    chosen, dropped = chosen_of(kept)
+    if not kept and passages and (shortened := await _shortened(question, passages[0], counter, limit)):
+        kept, chosen = 1, [shortened]
+        dropped.append(Dropped(f"end of passage {shortened.path}", "token budget"))
+    dropped += [Dropped(f"passage {each.path}", "token budget") for each in passages[kept:]]
 
     whole = budget.window - reserved
 
@@ -79,8 +94,19 @@ async def assemble(
     return Context(messages, tuple(chosen), tokens, answer, tuple(dropped))
 
 
+def ordered(passages: Sequence[Passage], order: Order) -> list[Passage]:
+    """Passages, given best first, as they stand in the prompt: with "edges" 1, 3, 5, 6, 4, 2."""
+    if order == "best-first":
+        return list(passages)
+    return [*passages[::2], *reversed(passages[1::2])]
+
+
 async def _largest(highest: int, limit: int, tokens: Callable[[int], Awaitable[int]]) -> int:
-    """The largest n <= highest with tokens(n) <= limit, tokens growing with n. Few calls: counting may be remote."""
+    """The largest n <= highest with tokens(n) <= limit, tokens growing with n. Few calls: counting may be remote.
+
+    Where tokens shrink at some n (a passage that joins two others saves a title) a smaller n may be found, and one
+    that does not fit never, but for 0.
+    """
     if highest and await tokens(highest) <= limit:
         return highest
     low, high = 0, highest - 1
@@ -91,18 +117,6 @@ async def _largest(highest: int, limit: int, tokens: Callable[[int], Awaitable[i
         else:
             high = middle - 1
     return max(low, 0)
-
-
-def _without_doubles(passages: Sequence[Passage]) -> tuple[list[Passage], list[Dropped]]:
-    seen: dict[str, Passage] = {}
-    doubles: list[Dropped] = []
-    for passage in passages:
-        key = " ".join(passage.text.split()).casefold()
-        if key in seen:
-            doubles.append(Dropped(f"passage {passage.path}", f"same text as {seen[key].path}"))
-        else:
-            seen[key] = passage
-    return list(seen.values()), doubles
 
 
 async def _shortened(question: str, passage: Passage, counter: TokenCounter, limit: int) -> Passage | None:

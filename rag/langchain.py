@@ -7,22 +7,32 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document as LangChainDocument
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from rag.answering import Librarian, Question, Text
-from rag.index.interface import Where
+from rag.filters import Filter, from_json, from_text
 from rag.retrieval import Retriever
 from rag.schema import Answer, Passage, Scope
 from rag.settings import Settings
 from rag.wiring import open_librarian
 
 Result = TypeVar("Result")
+
+
+def _read_filter(given: Any) -> Filter | None:
+    if given is None or isinstance(given, Filter):
+        return given
+    return from_text(given) if isinstance(given, str) else from_json(given)
+
+
+# A dict as the API takes it, a text as the terminal takes it, or a Filter; BadInput for what is none of them.
+GivenFilter = Annotated[Any, BeforeValidator(_read_filter)]
 
 
 class Loop:
@@ -60,11 +70,11 @@ class LibrarianRetriever(BaseRetriever):
     retriever: Retriever
     scope: Scope
     top_k: int | None = None
-    where: Where | None = None
+    filter: GivenFilter = None
     loop: Loop = Field(default_factory=Loop, exclude=True)
 
     async def _search(self, query: str) -> list[LangChainDocument]:
-        found = await self.retriever.search(query, self.scope, top_k=self.top_k, where=self.where)
+        found = await self.retriever.search(query, self.scope, top_k=self.top_k, where=self.filter)
         return [to_langchain(each) for each in found.passages]
 
     async def _aget_relevant_documents(
@@ -85,13 +95,14 @@ class LibrarianRunnable(RunnableSerializable[str, Answer]):
 
     librarian: Librarian
     scope: Scope
+    filter: GivenFilter = None
     loop: Loop = Field(default_factory=Loop, exclude=True)
 
     def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> Answer:
         """The cited answer to a question."""
 
         def answer(question: str) -> Answer:
-            return self.loop.run(self.librarian.answer(Question(question, self.scope)))
+            return self.loop.run(self.librarian.answer(self._question(question)))
 
         return self._call_with_config(answer, input, config)
 
@@ -99,12 +110,15 @@ class LibrarianRunnable(RunnableSerializable[str, Answer]):
         """The cited answer to a question."""
 
         async def answer(question: str) -> Answer:
-            return await self.loop.arun(self.librarian.answer(Question(question, self.scope)))
+            return await self.loop.arun(self.librarian.answer(self._question(question)))
 
         return await self._acall_with_config(answer, input, config)
 
+    def _question(self, text: str) -> Question:
+        return Question(text, self.scope, where=self.filter)
+
     async def _pieces(self, question: str) -> AsyncGenerator[str | Answer]:
-        async with aclosing(self.librarian.stream(Question(question, self.scope))) as events:
+        async with aclosing(self.librarian.stream(self._question(question))) as events:
             async for event in events:
                 if isinstance(event, Text):
                     yield event.text

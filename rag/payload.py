@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from rag.filters import range_facts
 from rag.schema import Chunk, Document, Passage, Scope
 
 _NAMESPACE = uuid.UUID("6f0b8f0e-2f0e-5c55-9f63-0d0f7e3b6a11")
@@ -58,6 +59,7 @@ def to_payload(document: Document, chunk: Chunk, chunks: int, stamp: str = "") -
         "chunks": chunks,
         "groups": list(document.groups),
         "metadata": dict(document.metadata),
+        **range_facts(document.metadata),
     }
 
 

@@ -20,22 +20,37 @@ SYSTEM = (
 ABSTENTION = "I don't know: nothing in the indexed documents is relevant enough to answer this."
 
 # Control tokens of the chat templates in use: <|im_start|> and kin (Qwen, SmolLM, Llama 3, Phi), [INST] and <<SYS>>
-# (Llama 2, Mistral), <start_of_turn> (Gemma), <s> and </s>, ideographic bars (DeepSeek). SmolLM2 was trained with the
-# code markers of StarCoder, so a plain <filename> in a manual is a special token to it.
+# (Llama 2, Mistral), <start_of_turn> (Gemma), <s> and </s>, ideographic bars (DeepSeek), [|user|] (EXAONE), [gMASK]
+# (GLM). SmolLM2 was trained with the code markers of StarCoder, so a plain <filename> in a manual is a special token to
+# it. Wide brackets count as brackets: a tokenizer that folds compatibility forms makes ordinary ones of them.
+_OPEN, _CLOSE, _BAR = "[<\uff1c\ufe64]", "[>\uff1e\ufe65]", "[|\uff5c]"
 _CONTROL = re.compile(
-    r"<[|｜][^<>\n]{0,64}?[|｜]>"
-    r"|<[|｜]|[|｜]>"
-    r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"
-    r"|<</?SYS>>"
-    r"|</?(?:s|start_of_turn|end_of_turn|bos|eos|pad|unk|think|tool_call|tool_response)>"
-    r"|<(?:repo_?name|file_sep|filename|gh_stars|issue_(?:start|comment|closed)|empty_output"
-    r"|jupyter_(?:start|text|code|output|script))>",
+    rf"{_OPEN}{_BAR}[^<>\n]{{0,64}}?{_BAR}{_CLOSE}"
+    rf"|{_OPEN}{_BAR}|{_BAR}{_CLOSE}"
+    rf"|\[{_BAR}[a-z_]{{1,32}}{_BAR}\]"
+    r"|[\[\uff3b]/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|MODEL_SETTINGS"
+    r"|THINK|gMASK)[\]\uff3d]"
+    r"|(?-i:\[(?:CALL_ID|ARGS|IMG|IMG_BREAK|IMG_END|BEGIN_AUDIO|PREFIX|MIDDLE|SUFFIX|MASK|CLS|SEP|PAD|UNK)\])"
+    rf"|{_OPEN}{{2}}/?SYS{_CLOSE}{{2}}"
+    rf"|{_OPEN}/?(?:s|start_of_turn|end_of_turn|start_of_image|end_of_image|image_soft_token|bos|eos|pad|unk|mask"
+    r"|BOS_TOKEN|EOS_TOKEN|sop|eop|think|tool_call|tool_response|arg_key|arg_value|seed:[a-z_]{1,32}"
+    r"|(?:unused|extra_id_|reserved_|SPECIAL_)\d{1,5})"
+    rf"{_CLOSE}"
+    rf"|{_OPEN}(?:repo_?name|file_sep|filename|gh_stars|issue_(?:start|comment|closed)|empty_output"
+    rf"|jupyter_(?:start|text|code|output|script)){_CLOSE}",
     re.IGNORECASE,
 )
-_DELIMITER = re.compile(r"<(?=\s*/?\s*passage\b)", re.IGNORECASE)
-# Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt), bidi controls among them: what nobody sees.
+_DELIMITER = re.compile(rf"{_OPEN}(?=\s*(?:/\s*)?passage\b)", re.IGNORECASE)
+_BROKEN = str.maketrans(
+    {**dict.fromkeys("<\uff1c\ufe64", "‹"), **dict.fromkeys(">\uff1e\ufe65", "›")}
+    | {**dict.fromkeys("[\uff3b", "("), **dict.fromkeys("]\uff3d", ")"), **dict.fromkeys("|\uff5c", "¦")}
+)
+
+# Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt), bidi controls among them: what nobody sees. With
+# them go control characters that are no white space, and halves of surrogate pairs, which no encoding can send.
 _INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff"
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
@@ -46,18 +61,16 @@ def neutralise(text: str) -> str:
     Invisible ones go first, or they could hide a token from the pattern. Doing it twice changes nothing more.
     """
     text = _INVISIBLE.sub("", text)
-    text = _CONTROL.sub(lambda match: _broken(match.group()), text)
+    text = _CONTROL.sub(lambda match: match.group().translate(_BROKEN), text)
     return _DELIMITER.sub("‹", text)
-
-
-def _broken(token: str) -> str:
-    return token.translate({ord("<"): "‹", ord(">"): "›", ord("["): "(", ord("]"): ")", ord("|"): "¦", ord("｜"): "¦"})
 
 
 def passage_block(number: int, passage: Passage) -> str:
     """One passage as the model reads it."""
-    path = " > ".join(dict.fromkeys((passage.title, *passage.heading_path)))
-    return f"<passage {number}: {neutralise(path)}>\n{neutralise(passage.text)}\n</passage {number}>"
+    path = " > ".join(dict.fromkeys(" ".join(each.split()) for each in (passage.title, *passage.heading_path)))
+    # Neutralised with the bracket that follows it: a title "<s" would make a token of its own delimiter's end.
+    path = neutralise(f"{path}>")[:-1]
+    return f"<passage {number}: {path}>\n{neutralise(passage.text)}\n</passage {number}>"
 
 
 def build(question: str, passages: Sequence[Passage], history: Sequence[Message]) -> tuple[Message, ...]:

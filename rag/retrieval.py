@@ -1,4 +1,4 @@
-"""A query to ranked passages: encode, ask the index for both legs, fuse, weigh by document, fetch, join neighbours."""
+"""A query to ranked passages: encode, ask the index for both legs, fuse, weigh by document, fetch, rerank, join."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from rag.index.interface import AsyncIndex, DenseLeg, Hit, Leg, Payload, SparseL
 from rag.neighbours import joined, windows
 from rag.payload import DOCUMENT, to_passage
 from rag.relevance import Calibration, relevance
+from rag.reranking import Reranker
+from rag.reranking.passages import reranked
 from rag.schema import Passage, Scope, SearchResult
 from rag.settings import Settings
 
@@ -25,11 +27,19 @@ CALIBRATION = Calibration()
 class Retriever:
     """Hybrid search over one index with one pair of encoders."""
 
-    def __init__(self, index: AsyncIndex, dense: DenseEncoder, sparse: Bm25Encoder, settings: Settings) -> None:
+    def __init__(
+        self,
+        index: AsyncIndex,
+        dense: DenseEncoder,
+        sparse: Bm25Encoder,
+        settings: Settings,
+        reranker: Reranker | None = None,
+    ) -> None:
         self.index = index
         self._dense = dense
         self._sparse = sparse
         self._settings = settings
+        self._reranker = reranker
         self._checked: set[tuple[str, str]] = set()
         self._chunkers: dict[str, str] = {}  # by the collection's own name
 
@@ -65,13 +75,20 @@ class Retriever:
         found = time.perf_counter()
         count = top_k or self._settings.top_k
         before, after = self._settings.neighbours_before, self._settings.neighbours_after
-        ranked = self._ranked(dense, sparse)[: count * (1 + before + after)]
+        wanted = count * (1 + before + after)
+        ranked = self._ranked(dense, sparse)[: max(wanted, self._settings.rerank_candidates if self._reranker else 0)]
         stored = await self.index.fetch(name, [each.id for each in ranked], scope)
         if len(stored) < len(ranked) and await self._check(name) != own:
             # A re-index swapped the alias between the two calls: the hits are of a collection that is gone.
             return await self.search(query, scope, collection=collection, top_k=top_k, where=where)
-        passages = await self._joined(name, own, _passages(ranked, stored), count, scope)
+        hits = _passages(ranked, stored)
+        fetched = time.perf_counter()
+        if self._reranker and hits:
+            hits = await asyncio.to_thread(self._reranked, self._reranker, query, hits)
+        reordered = time.perf_counter()
+        passages = await self._joined(name, own, hits[:wanted], count, scope)
         done = time.perf_counter()
+        reranking = {"rerank": (reordered - fetched) * 1e3} if self._reranker else {}
         return SearchResult(
             query=query,
             collection=name,
@@ -80,13 +97,16 @@ class Retriever:
             timings_ms={
                 "encode": (encoded - started) * 1e3,
                 "search": (found - encoded) * 1e3,
-                "fetch": (done - found) * 1e3,
+                "fetch": (done - reordered + fetched - found) * 1e3,
+                **reranking,
             },
         )
 
     def warm_up(self) -> None:
-        """Load the encoder now, so that the first question does not wait for it."""
+        """Load the encoder and the reranker now, so that the first question does not wait for them."""
         self._encode("warm up")
+        if self._reranker:
+            self._reranker.warm_up()
 
     def _encode(self, query: str) -> list[Leg]:
         limit = self._settings.candidates
@@ -94,6 +114,14 @@ class Retriever:
             DenseLeg(self._dense.encode_query(query).tolist(), limit),
             SparseLeg(self._sparse.encode_query(query), limit),
         ]
+
+    def _reranked(
+        self, reranker: Reranker, query: str, hits: Sequence[tuple[Passage, Payload]]
+    ) -> list[tuple[Passage, Payload]]:
+        head, rest = hits[: self._settings.rerank_candidates], hits[self._settings.rerank_candidates :]
+        payloads = {passage.id: payload for passage, payload in head}
+        found = reranked(query, [passage for passage, _ in head], reranker, self._settings.rerank_seconds)
+        return [(passage, payloads[passage.id]) for passage in found] + list(rest)
 
     def _terms(self, text: str) -> tuple[int, ...]:
         return self._sparse.encode_document(text).indices

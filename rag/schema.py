@@ -167,7 +167,10 @@ FinishReason = Literal["stop", "length", "abstained"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a question came to. `sources` is what the model was given, cited or not."""
+    """What a question came to. `sources` is what the model was given, cited or not.
+
+    `searched` is the query that was really searched: `question`, or what a follow-up was rewritten to.
+    """
 
     question: str
     text: str
@@ -178,3 +181,4 @@ class Answer:
     dropped: tuple[Dropped, ...] = ()
     relevance: float | None = None
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    searched: str = ""

@@ -74,6 +74,15 @@ class Settings(BaseModel):
         None, description="folder or hub name of the served encoder's tokenizer; empty: that of `encoder`"
     )
     encoder_timeout: float = Field(60, gt=0, description="seconds one call to the encoder's server may take")
+    query_batch_wait_ms: float = Field(
+        2,
+        ge=0,
+        le=1000,
+        description="milliseconds that a query waits to share a call of encoder_url while one is under way; 0: none",
+    )
+    query_cache: int = Field(
+        10_000, ge=0, le=1_000_000, description="latest queries whose vectors are remembered; 0: none"
+    )
     bm25_language: str = Field("english", description="stemming and stop words of the keyword leg")
     chunk_tokens: int | None = Field(
         None, ge=16, description="encoder tokens in a chunk at most; empty: 96, or what the encoder reads if less"
@@ -111,6 +120,10 @@ class Settings(BaseModel):
     url_timeout: float = Field(60, gt=0, description="seconds that fetching one document from a URL may take")
 
     # Retrieval
+    rewrite: Literal["off", "rules", "model"] = Field(
+        "rules",
+        description="how a follow-up becomes a query of its own: not at all, by rules (English), or by the chat model",
+    )
     top_k: int = Field(3, ge=1, le=100, description="passages that a search returns or an answer is given")
     candidates: int = Field(300, ge=1, le=1000, description="hits taken from each leg before fusing")
     fusion: Literal["weighted", "rrf", "dbsf"] = Field(
@@ -139,10 +152,7 @@ class Settings(BaseModel):
     neighbours_before: int = Field(0, ge=0, le=20, description="chunks before a hit that are joined to its passage")
     neighbours_after: int = Field(1, ge=0, le=20, description="chunks after a hit that are joined to its passage")
     min_relevance: float = Field(
-        0.35,
-        ge=-1,
-        le=1,
-        description="abstain where no passage's cosine to the question reaches this, nor holds all of its words",
+        0.32, ge=0, le=1, description="abstain where the probability that the passages answer is below this"
     )
 
     # The chat model
@@ -158,6 +168,9 @@ class Settings(BaseModel):
     llm_timeout: float = Field(120, gt=0, description="seconds to wait for the model's next token")
     max_answer_tokens: int = Field(256, ge=1, description="tokens of an answer at most")
     max_context_tokens: int = Field(1600, ge=64, description="tokens of the passages at most")
+    context_order: Literal["best-first", "edges"] = Field(
+        "best-first", description="how passages stand in the prompt; edges: the best first, the second best last"
+    )
     temperature: float = Field(0.0, ge=0, le=2, description="sampling temperature where a request names none")
     frequency_penalty: float = Field(
         0.2, ge=-2, le=2, description="how much repeated tokens are held back where a request does not say"

@@ -7,16 +7,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from rag.answering import Librarian
-from rag.encoders import dense_encoder, sparse_encoder
+from rag.encoders import query_encoder, sparse_encoder
 from rag.generation import ChatModel
 from rag.index import AsyncIndex, open_async_index
+from rag.reranking import open_reranker
 from rag.retrieval import Retriever
 from rag.settings import Settings
 
 
 def build_retriever(settings: Settings, index: AsyncIndex) -> Retriever:
     """Hybrid retrieval over an open index. Nothing is loaded before the first query."""
-    return Retriever(index, dense_encoder(settings), sparse_encoder(settings), settings)
+    return Retriever(index, query_encoder(settings), sparse_encoder(settings), settings, open_reranker(settings))
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rag.answering import Question, Sources, Text
+from rag.filters import Filter, to_json
 from rag.index import holder
 from rag.schema import Scope
 from rag.settings import Settings
@@ -42,38 +43,39 @@ def running_url(settings: Settings) -> str | None:
     return held.url if held else None
 
 
-async def search(settings: Settings, query: str, top_k: int | None) -> dict[str, Any]:
+async def search(settings: Settings, query: str, top_k: int | None, where: Filter | None = None) -> dict[str, Any]:
     """A search's response body, wherever it was answered."""
     url = running_url(settings)
     if url:
         client = ApiClient(url, settings)
         try:
-            return await client.search(
-                {"query": query, "top_k": top_k or settings.top_k, "collection": settings.collection}
-            )
+            return await client.search({"query": query, **_options(settings, top_k, where)})
         finally:
             await client.aclose()
     async with open_librarian(settings) as librarian:
-        found = await librarian.retriever.search(query, _scope(settings), top_k=top_k)
+        found = await librarian.retriever.search(query, _scope(settings), top_k=top_k, where=where)
     return shapes.search_response(found).model_dump()
 
 
-async def ask(settings: Settings, question: str, top_k: int | None) -> AsyncGenerator[Given | str | End]:
+async def ask(
+    settings: Settings, question: str, top_k: int | None, where: Filter | None = None
+) -> AsyncGenerator[Given | str | End]:
     """One Given, pieces of text, one End; wherever it was answered."""
     url = running_url(settings)
-    events = _ask_api(url, settings, question, top_k) if url else _ask_here(settings, question, top_k)
+    if url:
+        events = _ask_api(url, settings, question, _options(settings, top_k, where))
+    else:
+        events = _ask_here(settings, Question(question, _scope(settings), top_k=top_k, where=where))
     async with aclosing(events):
         async for event in events:
             yield event
 
 
-async def _ask_api(url: str, settings: Settings, question: str, top_k: int | None) -> AsyncGenerator[Given | str | End]:
+async def _ask_api(
+    url: str, settings: Settings, question: str, options: dict[str, Any]
+) -> AsyncGenerator[Given | str | End]:
     client = ApiClient(url, settings)
-    body = {
-        "messages": [{"role": "user", "content": question}],
-        "top_k": top_k or settings.top_k,
-        "collection": settings.collection,
-    }
+    body = {"messages": [{"role": "user", "content": question}], **options}
     try:
         async with aclosing(client.chat(body)) as chunks:
             async for chunk in chunks:
@@ -88,10 +90,9 @@ async def _ask_api(url: str, settings: Settings, question: str, top_k: int | Non
         await client.aclose()
 
 
-async def _ask_here(settings: Settings, question: str, top_k: int | None) -> AsyncGenerator[Given | str | End]:
+async def _ask_here(settings: Settings, asked: Question) -> AsyncGenerator[Given | str | End]:
     async with open_librarian(settings, served_folder(settings)) as librarian:
         await librarian.model.facts()  # a missing model is said before seconds go into loading the encoder
-        asked = Question(question, _scope(settings), top_k=top_k)
         async with aclosing(librarian.stream(asked)) as events:
             async for event in events:
                 if isinstance(event, Text):
@@ -103,6 +104,12 @@ async def _ask_here(settings: Settings, question: str, top_k: int | None) -> Asy
                     citations = [each.model_dump() for each in shapes.citation_list(event.citations)]
                     dropped = [each.model_dump() for each in shapes.dropped_list(event.dropped)]
                     yield End(citations, dropped, event.finish_reason == "abstained", shapes.rounded(event.timings_ms))
+
+
+def _options(settings: Settings, top_k: int | None, where: Filter | None) -> dict[str, Any]:
+    """What a request to the API says beside the question."""
+    chosen = {"top_k": top_k or settings.top_k, "collection": settings.collection}
+    return chosen if where is None else {**chosen, "filter": to_json(where)}
 
 
 def _scope(settings: Settings) -> Scope:

@@ -21,12 +21,25 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+GivenFilter = Annotated[
+    dict[str, Any] | None,
+    Field(
+        description="only passages that match: a comparison {field, eq | in | gt, gte, lt, lte | exists}, or and, or, "
+        "not of such. Fields: metadata.KEY, path, title, uri, format, page",
+        examples=[
+            {"and": [{"field": "metadata.team", "eq": "infra"}, {"field": "metadata.date", "gte": "2026-01-01"}]}
+        ],
+    ),
+]
+
+
 class SearchRequest(Strict):
     """What to search for."""
 
     query: str = Field(min_length=1, max_length=20_000, examples=["What does a readiness probe do?"])
     collection: Name | None = Field(None, description="collection or alias; default: the service's")
     top_k: int | None = Field(None, ge=1, le=100, description="passages to return")
+    filter: GivenFilter = None
 
 
 class PassageBody(BaseModel):
@@ -52,7 +65,7 @@ class SearchResponse(BaseModel):
     object: Literal["list"] = "list"
     query: str
     collection: str
-    relevance: float | None = Field(description="the best cosine seen; answers abstain below a threshold")
+    relevance: float | None = Field(description="probability that they answer; too low: answers abstain")
     data: list[PassageBody]
     timings_ms: dict[str, float]
 
@@ -111,6 +124,7 @@ class ChatRequest(Strict):
     user: str | None = Field(None, max_length=256, description="taken and not used")
     collection: Name | None = Field(None, description="Librarian: collection or alias to answer from")
     top_k: int | None = Field(None, ge=1, le=100, description="Librarian: passages to retrieve")
+    filter: GivenFilter = None
 
 
 class ContextPassage(PassageBody):

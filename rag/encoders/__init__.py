@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rag.encoders.batching import BatchedEncoder
 from rag.encoders.bm25 import Bm25Encoder
 from rag.encoders.fingerprints import describe, identity, same_encoder
 from rag.encoders.interface import MAX_CHUNK_TOKENS, DenseEncoder, Vectors
 from rag.encoders.local import LocalEncoder
+from rag.encoders.query_cache import CachedEncoder
 from rag.encoders.tokens import TokenCounter, load_token_counts
 
 if TYPE_CHECKING:
+    from rag.encoders.remote import RemoteEncoder
     from rag.settings import Settings
 
 __all__ = [
@@ -28,6 +31,7 @@ __all__ = [
     "describe",
     "identity",
     "load_token_counts",
+    "query_encoder",
     "same_encoder",
     "sparse_encoder",
 ]
@@ -36,9 +40,7 @@ __all__ = [
 def dense_encoder(settings: Settings) -> DenseEncoder:
     """The encoder that the settings name; nothing is loaded, nobody asked yet."""
     if settings.encoder_url:
-        from rag.encoders.remote import RemoteEncoder
-
-        return RemoteEncoder(settings)
+        return _remote_encoder(settings)
     return LocalEncoder(
         settings.encoder,
         settings.encoder_device,
@@ -48,6 +50,21 @@ def dense_encoder(settings: Settings) -> DenseEncoder:
     )
 
 
+def query_encoder(settings: Settings) -> DenseEncoder:
+    """The same for a service: queries share calls and are remembered, as the settings say; no vector differs."""
+    if settings.encoder_url and settings.query_batch_wait_ms:
+        encoder: DenseEncoder = BatchedEncoder(_remote_encoder(settings), settings.query_batch_wait_ms)
+    else:
+        encoder = dense_encoder(settings)
+    return CachedEncoder(encoder, settings.query_cache) if settings.query_cache else encoder
+
+
 def sparse_encoder(settings: Settings) -> Bm25Encoder:
     """The keyword encoder that the settings name."""
     return Bm25Encoder(settings.bm25_language)
+
+
+def _remote_encoder(settings: Settings) -> RemoteEncoder:
+    from rag.encoders.remote import RemoteEncoder
+
+    return RemoteEncoder(settings)

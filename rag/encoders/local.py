@@ -53,8 +53,8 @@ class LocalEncoder(Tokenized):
         """What encodes; `auto` is decided here, from the folder's files and the device."""
         if self._wanted != "auto":
             return self._wanted
-        if _on_accelerator(self._device):
-            return "torch-bf16" if _is_cuda(self._device) else "torch-fp32"
+        if on_accelerator(self._device):
+            return "torch-bf16" if is_cuda(self._device) else "torch-fp32"
         if why_not(self._files):
             return "torch-fp32"
         return "onnx-int8" if self.name in _MEASURED_INT8 else "onnx-fp32"
@@ -125,7 +125,8 @@ class LocalEncoder(Tokenized):
         )
 
 
-def _on_accelerator(device: str | None) -> bool:
+def on_accelerator(device: str | None) -> bool:
+    """Whether a model set to this device, or left to choose one, runs on something else than the CPU."""
     if device is not None:
         return device != "cpu"
     if sys.platform.startswith("linux") and not any(Path(each).exists() for each in _ACCELERATORS):
@@ -135,7 +136,8 @@ def _on_accelerator(device: str | None) -> bool:
     return bool(torch.accelerator.is_available())
 
 
-def _is_cuda(device: str | None) -> bool:
+def is_cuda(device: str | None) -> bool:
+    """Whether that something is a CUDA GPU."""
     if device is not None:
         return device.startswith("cuda")
     import torch

@@ -84,6 +84,12 @@ class RemoteEncoder(Tokenized):
         dimension = int(self._probed(_QUERY_PATIENCE).shape[1])
         return self._vectors([self._files.prompt("query") + text], _QUERY_PATIENCE, dimension).reshape(dimension)
 
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """The queries' unit vectors, shape (len(texts), dimension), in one request."""
+        dimension = int(self._probed(_QUERY_PATIENCE).shape[1])
+        prompt = self._files.prompt("query")
+        return self._vectors([prompt + each for each in texts], _QUERY_PATIENCE, dimension)
+
     def _probed(self, patience: float) -> Vectors:
         """The vectors of the probes as they first were. Raises EncoderError where they have changed since."""
         known = self._probes

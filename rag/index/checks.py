@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from rag.errors import BadInput, CollectionExists, CollectionNotFound
-from rag.index.interface import CollectionSpec, DenseLeg, Hit, Leg, Payload, Record, Where
+from rag.index.interface import CollectionSpec, DenseLeg, Hit, Leg, Payload, Record
 from rag.schema import Scope, SparseVector
 
 TENANT = "tenant"
@@ -102,8 +102,8 @@ def finds_nothing(leg: Leg) -> bool:
     return leg.limit == 0 or (not isinstance(leg, DenseLeg) and not leg.vector.indices)
 
 
-def conditions(where: Where | None) -> list[tuple[str, list[str]]]:
-    """(path in Qdrant's spelling, wanted values) for each field of a `where`; raises BadInput for a bad path.
+def conditions(where: Mapping[str, Sequence[str]] | None) -> list[tuple[str, list[str]]]:
+    """(path in Qdrant's spelling, wanted values) for each field of a mapping; raises BadInput for a bad path.
 
     Path segments that hold more than letters, digits, '_' and '-' are quoted, so that no key of a payload can be
     read as path syntax.
@@ -159,7 +159,7 @@ def taken(name: str, location: str, kind: str = "collection") -> CollectionExist
 
 def _spelled(path: str) -> str:
     segments = path.split(".")
-    if not all(segments) or '"' in path:
+    if not all(segments) or '"' in path or "\\" in path:
         raise BadInput(f"{path!r} is not a payload field: use names joined by single dots")
     return ".".join(part if _PLAIN_KEY.fullmatch(part) else f'"{part}"' for part in segments)
 

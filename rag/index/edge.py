@@ -26,13 +26,14 @@ from rag.index.checks import (
     best_first,
     check_fields,
     check_leg,
-    conditions,
     finds_nothing,
     paths,
     point_ids,
     prepare,
 )
+from rag.index.edge_conditions import EdgeDialect
 from rag.index.interface import DENSE, SPARSE, DenseLeg, Hit, Leg, Payload, Record, Stored, Where
+from rag.index.narrowing import narrowing
 from rag.schema import Scope, SparseVector
 
 BATCH_POINTS = 256
@@ -267,10 +268,7 @@ def scope_filter(scope: Scope, where: Where | None = None, ids: Sequence[str] | 
         public: list[edge.ConditionType] = [edge.IsEmptyCondition(GROUPS)]
         shared = [edge.FieldCondition(GROUPS, edge.MatchAny(sorted(scope.groups)))] if scope.groups else []
         must.append(edge.Filter(should=[*public, *shared]))
-    must.extend(
-        edge.FieldCondition(path, edge.MatchAny(values)) if values else edge.HasIdCondition(set())
-        for path, values in conditions(where)
-    )
+    must.extend(narrowing(where, EdgeDialect()))
     if ids is not None:
         must.append(edge.HasIdCondition(set(ids)))
     return edge.Filter(must=must)

@@ -15,13 +15,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from rag.filters import Filter
 from rag.schema import Scope, SparseVector
 
 Payload = Mapping[str, Any]
 
-# Keeps, of the points a scope sees, those whose payload field (a dotted path) is one of the values, or is a list
-# that holds one. No values: no point.
-Where = Mapping[str, Sequence[str]]
+# What narrows a call to some of the points that its scope sees. People give a Filter; `rag.filters` says what it means.
+# A mapping is for callers within the project and may name any field: it keeps the points whose payload field (a dotted
+# path) is one of the values, or is a list that holds one. No values: no point.
+Where = Mapping[str, Sequence[str]] | Filter
 
 DENSE = "dense"
 SPARSE = "sparse"

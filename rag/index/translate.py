@@ -20,7 +20,6 @@ from rag.index.checks import (
     TENANT,
     best_first,
     check_leg,
-    conditions,
     finds_nothing,
     paths,
     prepare,
@@ -38,6 +37,8 @@ from rag.index.interface import (
     Stored,
     Where,
 )
+from rag.index.narrowing import narrowing
+from rag.index.server_conditions import ServerDialect
 from rag.schema import Scope, SparseVector
 from rag.settings import Settings
 
@@ -134,11 +135,7 @@ def scope_filter(scope: Scope, where: Where | None = None, ids: Sequence[str] | 
         if scope.groups:
             visible.append(models.FieldCondition(key=GROUPS, match=models.MatchAny(any=sorted(scope.groups))))
         must.append(models.Filter(should=visible))
-    for path, values in conditions(where):
-        if values:
-            must.append(models.FieldCondition(key=path, match=models.MatchAny(any=values)))
-        else:
-            must.append(models.HasIdCondition(has_id=[]))
+    must.extend(narrowing(where, ServerDialect()))
     if ids is not None:
         must.append(models.HasIdCondition(has_id=list(ids)))
     return models.Filter(must=must)

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from librarian import Collection, DataDir, Groups, Json, LlmUrl, QdrantUrl, Set, Tenant
+from librarian import Collection, DataDir, Groups, Json, LlmUrl, QdrantUrl, Set, Tenant, Where
 
 
 def ask(
     question: Annotated[str, typer.Argument(help="The question.")],
     top_k: Annotated[int | None, typer.Option("--top-k", "-k", help="Passages to retrieve.")] = None,
+    filter_: Where = None,
     collection: Collection = None,
     tenant: Tenant = None,
     groups: Groups = None,
@@ -30,6 +31,7 @@ def ask(
     import os
     import sys
 
+    from rag.filters import from_text
     from rag.settings import load
     from serve import asking
     from serve.terminal import print_answer
@@ -44,8 +46,9 @@ def ask(
         "llm_url": llm_url,
     }
     settings = load(flags, pairs=set_).settings
+    where = from_text(filter_) if filter_ is not None else None
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123 — a device, not a path
-        shown = print_answer(asking.ask(settings, question, top_k), nowhere if json_ else sys.stdout)
+        shown = print_answer(asking.ask(settings, question, top_k, where), nowhere if json_ else sys.stdout)
         context, text, end = asyncio.run(shown)
     if json_:
         answer = {

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from librarian import Collection, DataDir, Groups, Json, QdrantUrl, Set, Tenant
+from librarian import Collection, DataDir, Groups, Json, QdrantUrl, Set, Tenant, Where
 
 
 def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
     top_k: Annotated[int | None, typer.Option("--top-k", "-k", help="Passages to show.")] = None,
+    filter_: Where = None,
     collection: Collection = None,
     tenant: Tenant = None,
     groups: Groups = None,
@@ -25,6 +26,7 @@ def search(
     import json
     import sys
 
+    from rag.filters import from_text
     from rag.settings import load
     from serve import asking
     from serve.terminal import print_passages
@@ -38,10 +40,14 @@ def search(
         "qdrant_url": qdrant_url,
     }
     settings = load(flags, pairs=set_).settings
-    found = asyncio.run(asking.search(settings, query, top_k))
+    where = from_text(filter_) if filter_ is not None else None
+    found = asyncio.run(asking.search(settings, query, top_k, where))
     if json_:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     elif found["data"]:
         print_passages(found["data"], sys.stdout)
     else:
-        print("nothing found: the collection holds no passage that you may see.")
+        print(
+            "nothing found: the collection holds no passage that you may see"
+            + ("." if where is None else " and that the filter keeps.")
+        )

@@ -17,6 +17,7 @@ from starlette.types import Scope as ASGIScope
 
 from rag.answering import Event, Librarian, Question
 from rag.errors import BadInput, LibrarianError
+from rag.filters import from_json
 from rag.generation import Sampling
 from rag.schema import Answer, Message, Scope
 from serve import errors, sse
@@ -137,6 +138,7 @@ def to_question(body: ChatRequest, scope: Scope) -> Question:
         history=history,
         collection=body.collection or collection_of(body.model),
         top_k=body.top_k,
+        where=None if body.filter is None else from_json(body.filter),
         sampling=Sampling(body.max_completion_tokens or body.max_tokens, body.temperature, given),
     )
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 
 from rag.answering import Librarian
+from rag.filters import from_json
 from rag.schema import Scope
 from serve.access import admitted, reader
 from serve.shapes import ErrorResponse, SearchRequest, SearchResponse, search_response
@@ -24,6 +25,9 @@ router = APIRouter(tags=["retrieval"])
 async def search(request: Request, body: SearchRequest, scope: Annotated[Scope, Depends(reader)]) -> SearchResponse:
     """The passages that best match a query, with their scores and spans."""
     librarian: Librarian = request.app.state.librarian
+    where = None if body.filter is None else from_json(body.filter)
     async with asyncio.timeout(request.app.state.settings.request_timeout):
-        found = await librarian.retriever.search(body.query, scope, collection=body.collection, top_k=body.top_k)
+        found = await librarian.retriever.search(
+            body.query, scope, collection=body.collection, top_k=body.top_k, where=where
+        )
     return search_response(found)

@@ -13,7 +13,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rag import prompt
-from rag.context import MIN_ANSWER_TOKENS, Budget, assemble
+from rag.context import MIN_ANSWER_TOKENS, Budget, assemble, ordered
+from rag.duplicates import without_repetitions
 from rag.errors import PromptTooLong
 from rag.schema import Context, Message, Passage
 from rag.tokens import ByteTokenCounter
@@ -76,6 +77,11 @@ def given_up(context: Context) -> list[str]:
     return [each.what.removeprefix("passage ") for each in context.dropped if each.what.startswith("passage ")]
 
 
+def unfitting(context: Context) -> list[str]:
+    """The passages that were left out for want of room."""
+    return [each.what for each in context.dropped if each.what.startswith("passage ") and each.reason == "token budget"]
+
+
 class TestWhateverIsAsked:
     @settings(max_examples=400)
     @given(cases())
@@ -108,9 +114,9 @@ class TestWhateverIsAsked:
             context = case.assemble()
         except PromptTooLong:
             assume(False)
-        unique = {" ".join(each.text.split()).casefold(): each for each in reversed(case.passages)}
-        order = [each.id for each in case.passages if each in unique.values()]
-        assert [each.id for each in context.passages] == order[: len(context.passages)]
+        unique, _ = without_repetitions(case.passages[: len(case.passages) - len(unfitting(context))])
+        whole = [each.id for each in unique]
+        assert [each.id for each in context.passages][: len(whole)] == whole or len(context.passages) == 1
         folded = [" ".join(each.text.split()).casefold() for each in context.passages]
         assert len(set(folded)) == len(folded)
 
@@ -189,6 +195,52 @@ class TestPassages:
         context = Case("Why?", (make_passage(words(100)),), (), budget(2)).assemble()
         assert context.passages == ()
         assert [each.what for each in context.dropped] == ["passage docs/1.md"]
+
+    def test_one_that_a_worse_one_holds_gives_it_its_place_and_is_reported(self) -> None:
+        text = "The scheduler assigns each pending pod to a node that suits it"
+        passages = (make_passage(text, 1), make_passage("Nodes.", 2), make_passage(f"{text}, or waits for one.", 3))
+        context = Case("Why?", passages, (), budget(1000)).assemble()
+        assert [each.path for each in context.passages] == ["docs/3.md", "docs/2.md"]
+        assert [(each.what, each.reason) for each in context.dropped] == [("passage docs/1.md", "part of docs/3.md")]
+
+    def test_where_the_one_that_holds_it_does_not_fit_it_stays(self) -> None:
+        text = "The scheduler assigns each pending pod to a node that suits it"
+        passages = (make_passage(text, 1), make_passage(f"{text} {words(500)}", 2))
+        context = Case("Why?", passages, (), budget(100)).assemble()
+        assert context.passages == passages[:1]
+        assert [(each.what, each.reason) for each in context.dropped] == [("passage docs/2.md", "token budget")]
+
+    def test_those_that_touch_are_supplied_as_one_and_nothing_is_reported(self) -> None:
+        text = " ".join(f"word{number}" for number in range(40))
+        parts = [(20 * 6 + 10, len(text)), (0, 20 * 6 + 10)]
+        passages = tuple(
+            make_passage(text[start:end], number, uri="a", title="a", start=start, end=end)
+            for number, (start, end) in enumerate(parts, 1)
+        )
+        context = Case("Why?", passages, (), budget(1000)).assemble()
+        assert [each.text for each in context.passages] == [text]
+        assert context.dropped == ()
+
+
+class TestOrder:
+    def test_the_edges_have_the_best(self) -> None:
+        passages = [make_passage(f"{number}", number) for number in range(1, 7)]
+        assert [each.text for each in ordered(passages, "edges")] == ["1", "3", "5", "6", "4", "2"]
+        assert ordered(passages, "best-first") == passages
+
+    def test_the_order_changes_nothing_of_what_is_supplied(self) -> None:
+        passages = tuple(make_passage(words(50, f"w{number}"), number) for number in range(1, 7))
+        room = count("Why?", passages[:4]) - count("Why?", ())
+        case = Case("Why?", passages, (), budget(room))
+        edges = RUNNER.run(assemble("Why?", passages, (), WordCounter(), case.budget, "edges"))
+        assert list(edges.passages) == ordered(case.assemble().passages, "edges")
+        assert [each.path for each in edges.passages] == [f"docs/{number}.md" for number in (1, 3, 4, 2)]
+
+    def test_the_same_passages_give_the_same_bytes(self) -> None:
+        passages = tuple(make_passage(words(9, f"w{number}"), number) for number in range(1, 7))
+        again = tuple(make_passage(words(9, f"w{number}"), number, score=0.5) for number in range(1, 7))
+        prompts = {Case("Why?", each, (), budget(1000)).assemble().messages for each in (passages, again)}
+        assert len(prompts) == 1
 
 
 class TestHistory:

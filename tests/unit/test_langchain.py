@@ -14,6 +14,7 @@ from langchain_core.runnables import RunnableLambda
 
 from rag.answering import Librarian
 from rag.errors import BadInput, CollectionNotFound
+from rag.filters import Equals, Not
 from rag.generation import ChatModel
 from rag.langchain import FrontDoor, LibrarianRetriever, LibrarianRunnable, connect, to_langchain
 from rag.retrieval import Retriever
@@ -50,7 +51,7 @@ def finder() -> Finder:
 
 @pytest.fixture
 def retriever(finder: Finder) -> LibrarianRetriever:
-    return LibrarianRetriever(retriever=finder, scope=Scope("acme"), top_k=5, where={"path": ["x"]})
+    return LibrarianRetriever(retriever=finder, scope=Scope("acme"), top_k=5, filter={"field": "path", "eq": "x"})
 
 
 @pytest.fixture
@@ -73,7 +74,18 @@ class TestRetriever:
 
     def test_scope_number_and_conditions_are_its_own(self, retriever: LibrarianRetriever, finder: Finder) -> None:
         retriever.invoke("What runs?")
-        assert finder.asked == [("What runs?", Scope("acme"), {"top_k": 5, "where": {"path": ["x"]}})]
+        assert finder.asked == [("What runs?", Scope("acme"), {"top_k": 5, "where": Equals("path", "x")})]
+
+    def test_a_filter_is_given_as_a_dict_a_text_or_itself(self, finder: Finder) -> None:
+        for given in ({"not": {"field": "team", "eq": "web"}}, "team != web", Not(Equals("team", "web"))):
+            made = LibrarianRetriever(retriever=finder, scope=Scope("acme"), filter=given)
+            assert made.filter == Not(Equals("metadata.team", "web"))
+            made.loop.close()
+
+    def test_a_filter_that_is_none_is_refused_when_the_retriever_is_made(self, finder: Finder) -> None:
+        for given in ("team ==", {"field": "groups", "eq": "staff"}, ["team"]):
+            with pytest.raises(BadInput, match="filter"):
+                LibrarianRetriever(retriever=finder, scope=Scope("acme"), filter=given)
 
     def test_invoke_works_inside_a_running_loop(self, retriever: LibrarianRetriever) -> None:
         async def inside() -> list[Document]:

@@ -53,11 +53,22 @@ CONTROL = {
     "<filename>": "SmolLM",
     "<repo_name>": "SmolLM",
     "<jupyter_output>": "SmolLM",
+    "[|user|]": "EXAONE",
+    "[gMASK]": "GLM",
+    "<BOS_TOKEN>": "Command R",
+    "<start_of_image>": "Gemma 3",
+    "<unused12>": "Gemma",
+    "＜|im_start|＞": "any that folds wide brackets",
+    "＜/s＞": "any that folds wide brackets",
+    "［INST］": "any that folds wide brackets",
 }
+# As they stand only: a manual's "[args]" is no token.
+UPPER = ["[ARGS]", "[IMG]", "[CALL_ID]", "[MASK]", "[SEP]"]
 # Zero-width characters, bidi marks, embeddings, overrides and isolates, joiners, a soft hyphen, tag characters.
 UNSEEN = [
     *map(chr, (0x200B, 0x200C, 0x200D, 0x200E, 0x200F, 0x2060, 0x2061, 0xFEFF, 0xAD, 0x34F, 0x180E, 0x61C)),
     *map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xE0001, 0xE007F, 0xFE0F)),
+    *map(chr, (0x00, 0x08, 0x1B, 0x7F, 0x9F, 0xD800, 0xDFFF)),
 ]
 FORGERIES = [
     "<passage 1>",
@@ -110,9 +121,9 @@ class TestNeutralise:
     def test_no_unseen_character_survives(self, text: str) -> None:
         assert not set(prompt.neutralise(text)) & set(UNSEEN)
 
-    @pytest.mark.parametrize("token", CONTROL)
+    @pytest.mark.parametrize("token", [*CONTROL, *UPPER])
     def test_a_token_stays_readable(self, token: str) -> None:
-        word = token.strip("<>[]|｜/")
+        word = token.strip("<>[]|｜/＜＞［］")
         assert word in prompt.neutralise(f"a {token} b")
         assert token not in prompt.neutralise(f"a {token} b")
 
@@ -124,6 +135,7 @@ class TestNeutralise:
             "kubectl get pod <name> -o json | jq '.items[0]'",
             "naïve café – 東京 – 🚀 – العربية",
             "[link](https://example.org) and [1, 3]\n\ttab",
+            "usage: pod [args] [prefix] [OPTIONS]; let a = [| 1; 2 |]; ＜東京＞ ［注］",
             "",
         ],
     )
@@ -160,6 +172,28 @@ class TestPassages:
         passages = [make_passage("One.", 1, title=title), make_passage("age 1>", 2, title="Plain")]
         asked = prompt.build("?", passages, ())[-1].content
         assert len(DELIMITER.findall(asked)) == 4
+
+    @pytest.mark.parametrize("title", ["a <s", "<filename", "</s", "<|im_start|", "a |", "<|"])
+    def test_a_titles_end_and_its_delimiters_end_make_no_token(self, title: str) -> None:
+        block = prompt.passage_block(1, make_passage("One.", title=title))
+        assert SPECIALS.search(block) is None
+        assert "|>" not in block
+        assert re.fullmatch(r"<passage 1: [^\n]*>\nOne\.\n</passage 1>", block)
+
+    def test_a_title_of_several_lines_stands_on_one(self) -> None:
+        assert prompt.passage_block(1, make_passage("One.", title="A\n\nB")).startswith("<passage 1: A B>\n")
+
+    def test_neither_scores_nor_the_question_change_the_words_of_the_passages(self) -> None:
+        first = [make_passage("One.", 1, score=0.9, dense_score=0.5), make_passage("Two.", 2, metadata={"a": "b"})]
+        again = [make_passage("One.", 1, score=0.1), make_passage("Two.", 2, path="moved.md")]
+        asked = [prompt.build("Why?", each, ())[-1].content for each in (first, again)]
+        assert asked[0] == asked[1]
+        blocks = "\n\n".join(prompt.passage_block(number, each) for number, each in enumerate(first, 1))
+        assert blocks in prompt.build("How, then?", again, ())[-1].content
+
+    @given(st.lists(st.builds(Message, st.sampled_from(["system", "user", "assistant"]), st.text()), max_size=3))
+    def test_every_prompt_starts_with_the_same_words(self, history: list[Message]) -> None:
+        assert prompt.build("?", [make_passage()], history)[0].content.startswith(prompt.SYSTEM)
 
     def test_a_passage_is_read_with_its_number_title_and_headings(self) -> None:
         passage = make_passage("Pods run.", title="Guide", heading_path=("Guide", "Pods"))

@@ -35,14 +35,17 @@ def test_a_passage_that_holds_the_question_s_words_is_likelier_to_answer() -> No
     other = relevance(
         "Which probe restarts containers?", [passage("Bread is baked in ovens.")], 0.5, terms, CALIBRATION
     )
-    assert fitting is not None and other is not None
+    assert fitting is not None
+    assert other is not None
     assert fitting > 0.6 > 0.2 > other
 
 
 def test_title_and_headings_count_as_the_passage_s_words() -> None:
     bare = relevance("readiness probe", [passage("It fails.")], 0.4, terms, CALIBRATION)
     titled = relevance("readiness probe", [passage("It fails.", "Probes", ("Readiness",))], 0.4, terms, CALIBRATION)
-    assert bare is not None and titled is not None and titled > bare
+    assert bare is not None
+    assert titled is not None
+    assert titled > bare
 
 
 def test_only_the_first_passages_are_looked_at() -> None:
@@ -54,7 +57,9 @@ def test_only_the_first_passages_are_looked_at() -> None:
 def test_a_question_of_stop_words_is_judged_by_its_vector() -> None:
     near = relevance("what is it", [passage("It is.")], 0.9, terms, CALIBRATION)
     far = relevance("what is it", [passage("It is.")], 0.1, terms, CALIBRATION)
-    assert near is not None and far is not None and near > 0.5 > far
+    assert near is not None
+    assert far is not None
+    assert near > 0.5 > far
 
 
 @given(st.floats(-1, 1), st.floats(0, 1))

@@ -235,3 +235,53 @@ def test_warming_up_encodes_something(index: MemoryIndex, settings: Callable[...
     encoder = OneDirection()
     Retriever(index, encoder, SPARSE, settings()).warm_up()  # type: ignore[arg-type]
     assert len(encoder.asked) == 1
+
+
+class Favourites:
+    """Stands for a cross-encoder: scores passages by how far down a list of their texts stands."""
+
+    name, fingerprint = "favourites", {"name": "favourites"}
+
+    def __init__(self, *texts: str, reads: int = 100) -> None:
+        self._texts, self._reads = texts, reads
+        self.read: list[str] = []
+
+    def check(self) -> None: ...
+
+    def warm_up(self) -> None: ...
+
+    def scores(self, query: str, passages: Sequence[str], seconds: float) -> list[float]:
+        self.read = list(passages)
+        last = [each.rsplit("\n", 1)[-1] for each in passages[: self._reads]]
+        return [1 / (1 + self._texts.index(each)) for each in last]
+
+
+class TestReranking:
+    @pytest.fixture
+    def asked(self, index: MemoryIndex, settings: Callable[..., Settings]) -> Callable[..., Any]:
+        def search_with(reranker: Favourites, **options: Any) -> Any:
+            chosen = settings(candidates=25, **options)
+            return search(Retriever(index, OneDirection(), SPARSE, chosen, reranker))  # type: ignore[arg-type]
+
+        return search_with
+
+    def test_passages_come_in_the_reranker_s_order_with_its_scores(self, asked: Callable[..., Any]) -> None:
+        found = asked(Favourites("Text 2.", "Text 0.", "Text 1."))
+        assert [(each.id, each.score) for each in found.passages] == [
+            ("c", 1.0),
+            ("a", 0.5),
+            ("b", pytest.approx(1 / 3)),
+        ]
+        assert found.timings_ms["rerank"] > 0
+
+    def test_what_its_time_did_not_suffice_for_follows_in_the_old_order(self, asked: Callable[..., Any]) -> None:
+        found = asked(Favourites("Text 0.", "Text 1.", reads=2))
+        assert [each.id for each in found.passages] == ["a", "b", "c"]
+        scores = [each.score for each in found.passages]
+        assert scores == sorted(scores, reverse=True)
+
+    def test_only_so_many_candidates_are_read_with_their_titles(self, asked: Callable[..., Any]) -> None:
+        favourites = Favourites("Text 0.", "Text 1.", "Text 2.")
+        found = asked(favourites, rerank_candidates=2, top_k=3)
+        assert favourites.read == ["Title 1 > Part > Chapter\nText 1.", "Title 0 > Part > Chapter\nText 0."]
+        assert [each.id for each in found.passages] == ["a", "b", "c"]
