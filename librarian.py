@@ -28,6 +28,10 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="Any setting (see `librarian config`).")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Where = Annotated[
+    str | None,
+    typer.Option("--filter", metavar="FILTER", help="Only what matches, as 'team=infra and not year<2024'."),
+]
 
 HELP = """Answers from your documents, with citations.
 

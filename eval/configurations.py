@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eval.turns import Turns
 from rag.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -23,10 +24,11 @@ _PLACES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Settings and what people call them."""
+    """Settings and what people call them, and what of a conversation is searched."""
 
     name: str
     settings: Settings
+    turns: Turns = Turns.LAST
 
 
 def configurations(
@@ -52,6 +54,16 @@ def configurations(
             raise SettingsError(f"{file}: {error}") from None
         found.append(Configuration(_unused(file, {each.name for each in found}), settings))
     return found
+
+
+def with_turns(found: Sequence[Configuration], turns: Sequence[Turns]) -> list[Configuration]:
+    """Each configuration once for each kind of query, named for it where there are several."""
+    several = len(turns) > 1
+    return [
+        replace(each, name=f"{each.name}-{kind}" if several else each.name, turns=kind)
+        for kind in turns
+        for each in found
+    ]
 
 
 def differences(settings: Settings) -> dict[str, Any]:

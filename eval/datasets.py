@@ -2,7 +2,8 @@
 
 It is a folder in BEIR's layout (`corpus.jsonl`, `queries.jsonl`, `qrels/<split>.tsv`), or a folder of documents of any
 format with the same `queries.jsonl` and `qrels`, which then name documents by their path. `dataset.json`, where there
-is one, may say `"name"`, `"documents"` (the sub-folder that holds them) and `"synthetic": true`.
+is one, may say `"name"`, `"documents"` (the sub-folder that holds them) or `"source"` (a folder, or a file of records,
+elsewhere, by its absolute path), and `"synthetic": true`.
 """
 
 from __future__ import annotations
@@ -91,8 +92,9 @@ def open_dataset(folder: Path, split: str | None = None) -> Dataset:
     queries = list(read_queries(folder / QUERIES))
     split, file = _split(folder, split)
     qrels = read_qrels(file)
-    beir = (folder / CORPUS).is_file() and "documents" not in facts
-    source = folder / CORPUS if beir else _documents(folder, facts)
+    elsewhere = _elsewhere(folder, facts)
+    beir = elsewhere.is_file() if elsewhere else (folder / CORPUS).is_file() and "documents" not in facts
+    source = elsewhere or (folder / CORPUS if beir else _documents(folder, facts))
     _check_named(file, "queries", qrels, {each.id for each in queries})
     documents = _check_documents(source, beir, file, qrels)
     if not documents:
@@ -196,6 +198,17 @@ def _split(folder: Path, wanted: str | None) -> tuple[str, Path]:
         asked = f"no split '{wanted or DEFAULT_SPLIT}'"
         raise DatasetError(f"{folder} has {asked}; there is: {', '.join(there)} (--split NAME).")
     return name, there[name]
+
+
+def _elsewhere(folder: Path, facts: Mapping[str, Any]) -> Path | None:
+    """The documents of a made dataset, which stay where they are."""
+    named = facts.get("source")
+    if named is None:
+        return None
+    source = Path(str(named))
+    if not source.is_absolute() or not source.exists():
+        raise DatasetError(f"{folder / FACTS} names '{named}' for its source, which is not there; make the set again.")
+    return source
 
 
 def _documents(folder: Path, facts: Mapping[str, Any]) -> Path:

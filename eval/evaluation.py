@@ -21,6 +21,7 @@ from eval.result import Config, DatasetFacts, Evaluation, Found, Latency, QueryR
 from eval.runs import Run
 from eval.searching import RankedDocuments, Searcher
 from eval.statistics import bootstrap_interval
+from eval.turns import Turns, as_searched
 from rag.encoders import Bm25Encoder, DenseEncoder, dense_encoder, sparse_encoder
 from rag.index import open_async_index, open_index
 
@@ -97,7 +98,7 @@ async def _measured(
     encoders: tuple[DenseEncoder, Bm25Encoder],
     show: Show,
 ) -> tuple[Result, Run]:
-    queries = asked.dataset.queries
+    queries = await as_searched(asked.dataset.queries, configuration.turns, configuration.settings)
     depth = depth_of(asked.metrics)
     index = open_async_index(where)
     try:
@@ -137,18 +138,23 @@ def _result(
             judgements=dataset.judgements,
             missing=len(indexed.missing),
         ),
-        config=Config(configuration.name, differences(configuration.settings), indexed.built_with),
+        config=Config(configuration.name, _changed(configuration), indexed.built_with),
         metrics=scores.means,
         intervals={name: (round(low, 6), round(high, 6)) for name, (low, high) in intervals.items()},
         latency_ms=latency,
         queries_per_s=round(rate, 2),
         per_query=scores.per_query,
         depth=depth,
-        versions=_versions(),
-        machine=_machine(),
+        versions=versions(),
+        machine=machine(),
         throughput=throughput,
         queries=_reports(dataset, ranked),
     )
+
+
+def _changed(configuration: Configuration) -> dict[str, Any]:
+    changed = differences(configuration.settings)
+    return changed if configuration.turns is Turns.LAST else {**changed, "turns": configuration.turns.value}
 
 
 def _reports(dataset: Dataset, ranked: Mapping[str, RankedDocuments]) -> dict[str, QueryReport]:
@@ -185,7 +191,8 @@ class _Encoders:
         return self._made[key]
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """What this was measured with: Python and the packages that decide."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -195,5 +202,6 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """What this was measured on."""
     return {"cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()}

@@ -72,7 +72,8 @@ class Found:
 class QueryReport:
     """One query: what is relevant to it, at which rank (from 1) each of that was found, and the first that were found.
 
-    A relevant document without a rank is not among the documents that were ranked. `relevance` is the probability that they answer.
+    A relevant document without a rank is not among the documents that were ranked. `relevance` is the probability that
+    they answer.
     """
 
     text: str

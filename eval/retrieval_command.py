@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from eval.turns import Turns
 from librarian import DataDir, Json, QdrantUrl, Set
 
 
@@ -33,6 +34,10 @@ def retrieval(
     concurrency: Annotated[
         int, typer.Option("--concurrency", min=1, max=256, help="Measure searches a second with so many at once, too.")
     ] = 1,
+    turns: Annotated[
+        list[Turns] | None,
+        typer.Option("--turns", help="What of a conversation is searched; several are compared. None: the last turn."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Where the report goes, not DATA_DIR/eval/reports/.")
     ] = None,
@@ -51,7 +56,7 @@ def retrieval(
 
       librarian eval retrieval mine --collection documents --json
     """
-    from eval.configurations import configurations
+    from eval.configurations import configurations, with_turns
     from eval.datasets import open_dataset
     from eval.evaluation import Asked, evaluate
     from eval.metrics import DEFAULT_METRICS, canonical
@@ -61,6 +66,7 @@ def retrieval(
     from librarian import open_ingestor
 
     found = configurations(config or [], set_ or [], {"data_dir": data_dir, "qdrant_url": qdrant_url})
+    found = with_turns(found, list(dict.fromkeys(turns or [Turns.LAST])))
     data = open_dataset(dataset, split)
     data = data.first(limit) if limit else data
     metrics = tuple(dict.fromkeys(canonical(each) for each in metric)) if metric else DEFAULT_METRICS

@@ -14,6 +14,7 @@ from eval.result import Latency, Throughput
 from eval.runs import Ranked
 from rag.encoders import Bm25Encoder, DenseEncoder
 from rag.index.interface import AsyncIndex
+from rag.reranking import open_reranker
 from rag.retrieval import Retriever
 from rag.schema import Scope, SearchResult
 from rag.settings import Settings
@@ -56,7 +57,8 @@ class Searcher:
         self._collection = collection
         self._names = names
         self._scope = Scope(settings.tenant, frozenset(settings.groups))
-        self._retriever = Retriever(index, *encoders, settings)
+        self._reranker = open_reranker(settings)
+        self._retriever = Retriever(index, *encoders, settings, self._reranker)
         self._deep: dict[int, Retriever] = {}
 
     async def time(self, queries: Sequence[Query], show: Show) -> tuple[Latency, float]:
@@ -133,7 +135,10 @@ class Searcher:
         retriever = self._deep.get(candidates)
         if retriever is None:
             changed = {"candidates": candidates, "neighbours_before": 0, "neighbours_after": 0}
-            retriever = Retriever(self._index, *self._encoders, self._settings.model_copy(update=changed))
+            # Only the first, which ranks what people see, is worth the reranker's time.
+            reranker = self._reranker if candidates == self._settings.candidates else None
+            chosen = self._settings.model_copy(update=changed)
+            retriever = Retriever(self._index, *self._encoders, chosen, reranker)
             self._deep[candidates] = retriever
         return await retriever.search(query, self._scope, collection=self._collection, top_k=2 * candidates)
 
