@@ -14,7 +14,7 @@ export PIP_CONSTRAINT := $(CURDIR)/requirements/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_FLAGS := --quiet --no-deps --require-hashes
 
-.PHONY: help demo up install engine dev test test-engine check format lock wheel clean bench-chunking bench-encoders bench-index bench-ingest
+.PHONY: help demo up install engine dev test test-engine check format lock wheel clean bench-chunking bench-encoders bench-index bench-ingest bench-retrieval
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -92,6 +92,9 @@ bench-index: dev ## benchmarks/index.py: the index against its peers
 bench-ingest: dev ## benchmarks/ingest.py and its memory (benchmarks/peers.sh first adds LlamaIndex and Haystack)
 	$(BIN)/python benchmarks/ingest.py
 	$(BIN)/python benchmarks/ingest_memory.py
+
+bench-retrieval: dev ## benchmarks/retrieval.py: a whole search, its parts, LangChain's (benchmarks/peers.sh first)
+	$(BIN)/python benchmarks/retrieval.py
 
 lock: ## compile the locks again (needs uv)
 	requirements/lock.sh
