@@ -149,20 +149,20 @@ async def _judge_one(
     judge: Judge, asked: Asked, answer: Given, grounded: dict[str, float], recall: dict[str, float]
 ) -> None:
     """The shares of an answer's sentences that all passages, and the cited ones, support; without those that got no
-    verdict. A sentence without citation is not recalled."""
+    verdict. A sentence without citation is not recalled; an answer with a cited one that got no verdict is left out."""
     passages = [each.text for each in answer.sources]
     supported: list[bool] = []
-    recalled: list[bool] = []
+    recalled: list[bool | None] = []
     for each in statements(answer.text, answer.citations) if passages else ():
         cited = [passages[number - 1] for number in each.cited if 1 <= number <= len(passages)]
         whole = await judge.supports(each.text, passages)
         by_cited = await judge.supports(each.text, cited) if cited else False
         supported += [] if whole is None else [whole]
-        recalled += [] if by_cited is None else [by_cited]
+        recalled.append(by_cited)
     if supported:
         grounded[asked.id] = sum(supported) / len(supported)
-    if recalled:
-        recall[asked.id] = sum(recalled) / len(recalled)
+    if supported and None not in recalled:
+        recall[asked.id] = sum(each is True for each in recalled) / len(recalled)
 
 
 def _times(answers: Mapping[str, Given]) -> dict[str, dict[str, float]]:
