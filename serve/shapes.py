@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
+from rag.errors import BadInput
+from rag.filters import from_json
 from rag.schema import Answer, Citation, Dropped, Passage, SearchResult, Usage
 
 MAX_MESSAGES = 200
@@ -21,8 +23,18 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _can_be_read(given: dict[str, Any] | None) -> dict[str, Any] | None:
+    try:
+        if given is not None:
+            from_json(given)
+    except BadInput as error:
+        raise ValueError(str(error)) from None
+    return given
+
+
 GivenFilter = Annotated[
     dict[str, Any] | None,
+    AfterValidator(_can_be_read),
     Field(
         description="only passages that match: a comparison {field, eq | in | gt, gte, lt, lte | exists}, or and, or, "
         "not of such. Fields: metadata.KEY, path, title, uri, format, page",

@@ -180,7 +180,7 @@ class TestBesideQuestions:
     def test_questions_are_answered_while_a_job_encodes(self, tmp_path: Path, minilm: LocalEncoder) -> None:
         text = "Pods run containers on the nodes of a cluster, and probes check whether they are ready. " * 30
         files = {f"{number}.md": f"# Document {number}\n\n{text}".encode() for number in range(250)}
-        with feeding(tmp_path, dense=minilm, min_relevance=-1) as api:
+        with feeding(tmp_path, dense=minilm, min_relevance=0) as api:
             api.done(api.send({"first.md": b"Kueue admits jobs when there is quota."}))
             identity = api.send(files).json()["id"]
             before = api.wait(identity, lambda job: job["progress"].get("chunks", 0) > 0)["progress"]["chunks"]

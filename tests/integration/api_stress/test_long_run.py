@@ -102,7 +102,7 @@ def prepare_index(data_dir: Path) -> None:
 
 def start_serve(data_dir: Path, port: int, llm_url: str) -> subprocess.Popen[str]:
     """The real command as a process."""
-    flags = ["--port", str(port), "--data-dir", str(data_dir), "--llm-url", llm_url, "--set", "min_relevance=-1"]
+    flags = ["--port", str(port), "--data-dir", str(data_dir), "--llm-url", llm_url, "--set", "min_relevance=0"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LIBRARIAN_")}
     return subprocess.Popen(
         [sys.executable, str(Path(__file__).resolve().parents[3] / "librarian.py"), "serve", *flags],

@@ -34,7 +34,7 @@ def main(
 ) -> Callable[..., Ran]:
     """`librarian …` in this process, with the shared encoder."""
     minilm.encode_query("load it now")  # or a slow start would be told as progress on stderr
-    for place in ("rag.encoders", "rag.wiring", "serve.diagnosis"):
+    for place in ("rag.encoders", "serve.diagnosis"):
         monkeypatch.setattr(f"{place}.dense_encoder", lambda settings: minilm)
 
     def call(*arguments: str) -> Ran:
