@@ -83,7 +83,8 @@ def build(question: str, passages: Sequence[Passage], history: Sequence[Message]
     asked = neutralise(question)
     turns = [Message(each.role, neutralise(each.content)) for each in history]
     wishes = [each.content for each in turns if each.role == "system"]  # templates take one system turn, the first
-    system = "\n\n".join([SYSTEM, *wishes])
+    wished = neutralise("\n\n".join(wishes))  # once more: two may make one delimiter between them
+    system = f"{SYSTEM}\n\n{wished}" if wishes else SYSTEM
     return (
         Message("system", system),
         *(each for each in turns if each.role != "system"),
