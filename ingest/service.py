@@ -12,7 +12,9 @@ from typing import Any
 
 import structlog
 
+from ingest.counting import Counted
 from ingest.polite import PoliteEncoder
+from ingest.report import Progress
 from ingest.uploads import UploadFolder, upload_uri
 from ingest.work import Work, handed_work, upload_work
 from ingest.writer import Writer
@@ -28,7 +30,7 @@ from rag.errors import (
     LibrarianError,
     TooManyFailures,
 )
-from rag.feeding import UPLOAD_SCHEME, DocumentBusy, Handed, NotYours, Spool, TooManyJobs, Upload, may_write
+from rag.feeding import UPLOAD_SCHEME, DocumentBusy, Handed, NotYours, Spool, Tally, TooManyJobs, Upload, may_write
 from rag.index.interface import Index
 from rag.jobs import STALE_SECONDS, Job, JobStore, State, Trouble
 from rag.records import Records, check_not_reserved
@@ -90,6 +92,7 @@ class Service:
         self._ids: set[str] = set()
         self._asked: dict[str, str] = {}  # why a job of this process is to stop
         self._at_work: Work | None = None
+        self._counted = Counted()
         self._closing = threading.Event()
         if not settings.qdrant_url:
             self._store.abandon()
@@ -145,6 +148,12 @@ class Service:
     def jobs(self, scope: Scope, limit: int) -> list[Job]:
         """As in Ingestor."""
         return self._store.latest(scope, limit)
+
+    def tally(self) -> Tally:
+        """As in Ingestor."""
+        with self._lock:
+            queued, running = len(self._waiting), len(self._ids) - len(self._waiting)
+        return self._counted.tally(queued, running)
 
     def cancel(self, identity: str, scope: Scope) -> Job:
         """As in Ingestor. A job that waits is ended here and now."""
@@ -279,7 +288,7 @@ class Service:
                     self._index,
                     self._dense,
                     self._sparse,
-                    lambda progress: self._store.change(queued.identity, progress=asdict(progress)),
+                    lambda progress: self._progressed(queued.identity, progress),
                     lambda: queued.identity in self._asked,
                 )
             except IndexLocked:
@@ -287,6 +296,10 @@ class Service:
                     raise
                 self._stop_if_asked(queued.identity)
                 time.sleep(LEASE_POLL_SECONDS)
+
+    def _progressed(self, identity: str, progress: Progress) -> None:
+        self._counted.progressed(identity, progress)
+        self._store.change(identity, progress=asdict(progress))
 
     def _stop_if_asked(self, identity: str) -> None:
         if identity in self._asked:
@@ -300,6 +313,7 @@ class Service:
                 return
             self._ids.discard(identity)
             self._asked.pop(identity, None)
+        self._counted.ended(state)
         for wait in (0.0, 1.0, 4.0):
             time.sleep(wait)
             with suppress(LibrarianError):

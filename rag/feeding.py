@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from rag.errors import BadInput, LibrarianError
 from rag.index.interface import Index
-from rag.jobs import Job
+from rag.jobs import Job, State
 from rag.schema import Scope
 
 UPLOAD_SCHEME = "upload:"
@@ -102,6 +102,20 @@ class Handed:
     only: tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What this process has done of ingestion since it started: jobs by where they are, and what they wrote.
+
+    `jobs` counts those that wait or run now under "queued" and "running", those that ended under their end.
+    """
+
+    jobs: Mapping[State, int]
+    documents: int = 0
+    failed: int = 0
+    deleted: int = 0
+    chunks: int = 0
+
+
 class Spool(Protocol):
     """A folder for the bytes of one upload. It is gone when the job has ended, or by `discard`."""
 
@@ -148,6 +162,10 @@ class Ingestor(Protocol):
 
     def cancel(self, identity: str, scope: Scope) -> Job:
         """Ask a job to stop at the next safe point; what it wrote stays. Raises JobNotFound."""
+        ...
+
+    def tally(self) -> Tally:
+        """What was done so far. Asks nobody: it may be called at any time."""
         ...
 
     def delete(self, collection: str, uris: Sequence[str], scope: Scope) -> int:

@@ -200,6 +200,7 @@ class Settings(BaseModel):
     max_queued_jobs: int = Field(16, ge=1, description="upload and ingestion jobs that wait or run; others: 429")
     otel: bool = Field(False, description="send traces (OTEL_EXPORTER_OTLP_ENDPOINT says where); needs the extra otel")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged")
+    log_questions: bool = Field(False, description="write the text of questions into the log too")
 
     @field_validator("groups", "allow_urls", mode="before")
     @classmethod

@@ -114,10 +114,12 @@ class Turnstile:
         self._limit = limit
         self._inside = 0
         self._metrics = metrics
+        metrics.places.set(limit)
 
     def enter(self) -> None:
         """Raises HTTPException 429 where all places are taken."""
         if self._inside >= self._limit:
+            self._metrics.turned_away.inc()
             raise HTTPException(429, f"{self._limit} requests are at work already; try again shortly.")
         self._inside += 1
         self._metrics.active.set(self._inside)

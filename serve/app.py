@@ -14,7 +14,9 @@ from serve import errors, tracing
 from serve.access import Turnstile, check_exposure, local_names
 from serve.guard import Guard, Limit
 from serve.metrics import Metrics
+from serve.readings import Readings
 from serve.routes import chat, documents, health, jobs, models, search
+from serve.watching import Watched
 
 
 def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | None = None) -> FastAPI:
@@ -25,6 +27,7 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
     """
     check_exposure(settings)
     metrics = Metrics()
+    metrics.add(Readings(librarian, ingestor))
     app = FastAPI(
         title="Librarian",
         version=package_version(),
@@ -32,7 +35,7 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.settings = settings
-    app.state.librarian = librarian
+    app.state.librarian = Watched(librarian, metrics, settings)
     app.state.ingestor = ingestor
     app.state.holder_token = ""  # set once the process says where it serves
     app.state.parsing = asyncio.Lock()

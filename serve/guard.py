@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -99,7 +100,8 @@ class Guard:
                 raise StrangeHost
             if declared.isdigit() and int(declared) > limit.bytes:
                 raise TooLarge(limit)
-            await self._app(scope, bounded_receive, watched_send)
+            with structlog.contextvars.bound_contextvars(request_id=request_id):  # for every line logged below
+                await self._app(scope, bounded_receive, watched_send)
         except (TooLarge, StrangeHost) as error:
             await _refuse(watched_send, request_id, error)
         finally:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_CHUNK_TOKENS",
     "Bm25Encoder",
+    "CachedEncoder",
     "DenseEncoder",
     "LocalEncoder",
     "TokenCounter",

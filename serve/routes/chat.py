@@ -19,10 +19,9 @@ from rag.answering import Event, Librarian, Question
 from rag.errors import BadInput, LibrarianError
 from rag.filters import from_json
 from rag.generation import Sampling
-from rag.schema import Answer, Message, Scope
+from rag.schema import Message, Scope
 from serve import errors, sse
 from serve.access import admitted, reader
-from serve.metrics import Metrics
 from serve.shapes import ChatRequest, ChatResponse, ErrorResponse, chat_response
 
 MODEL = "librarian"
@@ -50,7 +49,6 @@ async def chat(
     With `stream`, the first event holds the sources, then comes the text, and the last chunk holds the citations.
     """
     librarian: Librarian = request.app.state.librarian
-    metrics: Metrics = request.app.state.metrics
     seconds: float = request.app.state.settings.request_timeout
     deadline = asyncio.get_running_loop().time() + seconds
     question = to_question(body, scope)
@@ -58,7 +56,6 @@ async def chat(
     if not body.stream:
         async with asyncio.timeout_at(deadline):
             answer = await librarian.answer(question)
-        metrics.answered(answer)
         return chat_response(answer, identifier, created, body.model)
 
     events = librarian.stream(question)
@@ -70,7 +67,7 @@ async def chat(
         raise
     usage = bool(body.stream_options and body.stream_options.include_usage)
     writer = sse.ChunkWriter(identifier, created, body.model, usage)
-    stream = _stream(first, events, writer, metrics, request.state.request_id, deadline)
+    stream = _stream(first, events, writer, request.state.request_id, deadline)
     return TimedStream(stream, deadline + LAST_WORDS_SECONDS)
 
 
@@ -97,7 +94,6 @@ async def _stream(
     first: Event,
     events: AsyncGenerator[Event],
     writer: sse.ChunkWriter,
-    metrics: Metrics,
     request_id: str,
     deadline: float,
 ) -> AsyncGenerator[bytes]:
@@ -109,8 +105,6 @@ async def _stream(
         try:
             event: Event | None = first
             while event is not None:
-                if isinstance(event, Answer):
-                    metrics.answered(event)
                 yield writer.write(event)
                 async with asyncio.timeout_at(deadline):
                     event = await anext(events, None)

@@ -11,6 +11,7 @@ from rag.answering import Librarian
 from rag.filters import from_json
 from rag.schema import Scope
 from serve.access import admitted, reader
+from serve.metrics import Metrics
 from serve.shapes import ErrorResponse, SearchRequest, SearchResponse, search_response
 
 router = APIRouter(tags=["retrieval"])
@@ -26,8 +27,11 @@ async def search(request: Request, body: SearchRequest, scope: Annotated[Scope, 
     """The passages that best match a query, with their scores and spans."""
     librarian: Librarian = request.app.state.librarian
     where = None if body.filter is None else from_json(body.filter)
-    async with asyncio.timeout(request.app.state.settings.request_timeout):
-        found = await librarian.retriever.search(
-            body.query, scope, collection=body.collection, top_k=body.top_k, where=where
-        )
+    metrics: Metrics = request.app.state.metrics
+    with metrics.counting_failures():
+        async with asyncio.timeout(request.app.state.settings.request_timeout):
+            found = await librarian.retriever.search(
+                body.query, scope, collection=body.collection, top_k=body.top_k, where=where
+            )
+    metrics.count_search(found)
     return search_response(found)

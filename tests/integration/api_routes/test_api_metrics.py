@@ -25,7 +25,7 @@ class TestMetrics:
             ("librarian_tokens_total", {"direction": "prompt"}, 24),
             ("librarian_tokens_total", {"direction": "completion"}, 10),
             ("librarian_stage_seconds_count", {"stage": "first_token"}, 2),
-            ("librarian_relevance_count", {}, 2),
+            ("librarian_relevance_ratio_count", {}, 2),
         ]
         before = [api.metric(name, **labels) for name, labels, _ in names]
         for streaming in (False, True):
