@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from rag.errors import LibrarianError
+from serve import refusals
 
 log = structlog.get_logger()
 
@@ -57,7 +58,7 @@ def install(app: FastAPI) -> None:
         first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
         place = ".".join(str(each) for each in first["loc"] if each != "body")
         if first["type"] == "extra_forbidden":
-            message = f"the field '{place}' is not supported"
+            message = f"the field '{place}' is not supported{refusals.reason(place)}"
         elif first["type"] == "json_invalid":
             place, message = "", f"the body is not JSON: {first['ctx']['error']} at character {first['loc'][-1]}"
         elif not place and "json" not in request.headers.get("content-type", ""):

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from rag.errors import BadInput
 from rag.filters import from_json
+from rag.rewriting import Rewrite
 from rag.schema import Answer, Citation, Dropped, Passage, SearchResult, Usage
+from serve.refusals import without_nothing
 
 MAX_MESSAGES = 200
 MAX_TEXT = 100_000
@@ -101,10 +113,28 @@ Content = Annotated[
 
 
 class ChatMessage(BaseModel):
-    """One turn. Content is text, or a list of text parts."""
+    """One turn. Content is text, or a list of text parts.
+
+    What clients add to a turn is taken and not used (`name`, and what came with an earlier answer); tool calls are not.
+    """
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Content
+    tool_calls: list[Any] | None = Field(None, description="none: no tools are offered")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _an_answer_that_never_came_is_empty(cls, given: Any) -> Any:
+        """Clients keep the turn of an answer that was broken off, with content null."""
+        if isinstance(given, dict) and given.get("role") == "assistant" and given.get("content", "") is None:
+            return {**given, "content": ""}
+        return given
+
+    @field_validator("tool_calls")
+    @classmethod
+    def _no_tool_was_called(cls, given: list[Any] | None) -> None:
+        if given:
+            raise ValueError("calls of tools cannot be answered: the model is offered no tools")
 
     def text(self) -> str:
         """The turn's words."""
@@ -132,11 +162,23 @@ class ChatRequest(Strict):
     stop: str | Annotated[list[str], Field(max_length=16)] | None = None
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
-    n: Literal[1] | None = None
+    n: Literal[1] | None = Field(None, description="there is one answer")
     user: str | None = Field(None, max_length=256, description="taken and not used")
+    safety_identifier: str | None = Field(None, max_length=256, description="taken and not used")
+    prompt_cache_key: str | None = Field(None, max_length=256, description="taken and not used")
+    metadata: dict[str, Any] | None = Field(None, description="taken and not used: nothing is stored with an answer")
     collection: Name | None = Field(None, description="Librarian: collection or alias to answer from")
     top_k: int | None = Field(None, ge=1, le=100, description="Librarian: passages to retrieve")
     filter: GivenFilter = None
+    rewrite: Rewrite | None = Field(
+        None, description="Librarian: how a follow-up becomes what is searched; default: LIBRARIAN_REWRITE"
+    )
+    include_context: bool = Field(True, description="Librarian: whether the reply carries the passages' texts")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _what_asks_for_nothing_is_left_out(cls, given: Any) -> Any:
+        return without_nothing(given) if isinstance(given, dict) else given
 
 
 class ContextPassage(PassageBody):
@@ -211,7 +253,9 @@ class ChatResponse(BaseModel):
     model: str
     choices: list[Choice]
     usage: UsageBody
-    context: list[ContextPassage]
+    context: list[ContextPassage] | None = Field(
+        None, description="left out where the request says so", exclude_if=lambda passages: passages is None
+    )
     citations: list[CitationBody]
     abstained: bool = Field(description="nothing relevant was found: the model was not asked")
     relevance: float | None
@@ -326,7 +370,9 @@ def rounded(timings: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value, 2) for name, value in timings.items()}
 
 
-def chat_response(answer: Answer, identifier: str, created: int, model: str) -> ChatResponse:
+def chat_response(
+    answer: Answer, identifier: str, created: int, model: str, include_context: bool = True
+) -> ChatResponse:
     """A whole answer as a chat completion."""
     return ChatResponse(
         id=identifier,
@@ -339,7 +385,7 @@ def chat_response(answer: Answer, identifier: str, created: int, model: str) -> 
             )
         ],
         usage=usage_body(answer.usage),
-        context=context_list(answer.sources, answer.citations),
+        context=context_list(answer.sources, answer.citations) if include_context else None,
         citations=citation_list(answer.citations),
         abstained=answer.finish_reason == "abstained",
         relevance=answer.relevance,

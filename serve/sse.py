@@ -25,18 +25,22 @@ def event(data: Mapping[str, Any]) -> bytes:
 class ChunkWriter:
     """Answering events to OpenAI's stream: sources with the first chunk, then text, then citations, then usage."""
 
-    def __init__(self, identifier: str, created: int, model: str, include_usage: bool) -> None:
+    def __init__(
+        self, identifier: str, created: int, model: str, include_usage: bool, include_context: bool = True
+    ) -> None:
         self._head = {"id": identifier, "object": "chat.completion.chunk", "created": created, "model": model}
         self._include_usage = include_usage
+        self._include_context = include_context
 
     def write(self, event_: Sources | Text | Answer) -> bytes:
         """The bytes of one event; an Answer ends the stream."""
         if isinstance(event_, Text):
             return self._chunk({"content": event_.text})
         if isinstance(event_, Sources):
-            context = [each.model_dump() for each in shapes.context_list(event_.passages, None)]
             dropped = [each.model_dump() for each in shapes.dropped_list(event_.dropped)]
-            extra = {"context": context, "relevance": event_.relevance, "dropped": dropped}
+            extra: dict[str, Any] = {"relevance": event_.relevance, "dropped": dropped}
+            if self._include_context:
+                extra["context"] = [each.model_dump() for each in shapes.context_list(event_.passages, None)]
             return self._chunk({"role": "assistant", "content": ""}, extra=extra)
         return self._last(event_)
 

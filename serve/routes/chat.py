@@ -15,12 +15,14 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
+from rag import plain
 from rag.answering import Event, Librarian, Question
 from rag.errors import BadInput, LibrarianError
 from rag.filters import from_json
 from rag.generation import Sampling
-from rag.schema import Message, Scope
-from serve import errors, sse
+from rag.schema import Answer, Message, Scope
+from rag.settings import Settings
+from serve import errands, errors, sse
 from serve.access import admitted, reader
 from serve.shapes import ChatRequest, ChatResponse, ErrorResponse, chat_response
 
@@ -47,18 +49,24 @@ async def chat(
     """Answer the last user message from the documents, with numbered citations.
 
     With `stream`, the first event holds the sources, then comes the text, and the last chunk holds the citations.
+    What a chat interface asks for itself (a title, tags) goes to the model as it is, without documents.
     """
     librarian: Librarian = request.app.state.librarian
     seconds: float = request.app.state.settings.request_timeout
     deadline = asyncio.get_running_loop().time() + seconds
     question = to_question(body, scope)
     identifier, created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
+    turns = (*question.history, Message("user", question.text))
+    if errands.is_errand(turns):
+        settings: Settings = request.app.state.settings
+        events = plain.complete(turns, errands.HISTORY, question.sampling, librarian.model, settings)
+    else:
+        events = librarian.stream(question)
     if not body.stream:
         async with asyncio.timeout_at(deadline):
-            answer = await librarian.answer(question)
-        return chat_response(answer, identifier, created, body.model)
+            answer = await _whole(events)
+        return chat_response(answer, identifier, created, body.model, body.include_context)
 
-    events = librarian.stream(question)
     try:  # what can be told before the first byte is told by the status
         async with asyncio.timeout_at(deadline):
             first = await anext(events)
@@ -66,9 +74,17 @@ async def chat(
         await events.aclose()
         raise
     usage = bool(body.stream_options and body.stream_options.include_usage)
-    writer = sse.ChunkWriter(identifier, created, body.model, usage)
+    writer = sse.ChunkWriter(identifier, created, body.model, usage, body.include_context)
     stream = _stream(first, events, writer, request.state.request_id, deadline)
     return TimedStream(stream, deadline + LAST_WORDS_SECONDS)
+
+
+async def _whole(events: AsyncGenerator[Event]) -> Answer:
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Answer):
+                return event
+    raise AssertionError("a stream ends with its answer")
 
 
 class TimedStream(StreamingResponse):
@@ -134,6 +150,7 @@ def to_question(body: ChatRequest, scope: Scope) -> Question:
         top_k=body.top_k,
         where=None if body.filter is None else from_json(body.filter),
         sampling=Sampling(body.max_completion_tokens or body.max_tokens, body.temperature, given),
+        rewrite=body.rewrite,
     )
 
 
