@@ -14,14 +14,13 @@ from rag.fusion import Ranked, fuse
 from rag.index.interface import AsyncIndex, DenseLeg, Hit, Leg, Payload, SparseLeg, Stored, Where
 from rag.neighbours import joined, windows
 from rag.payload import DOCUMENT, to_passage
-from rag.relevance import Calibration, relevance
+from rag.relevance import Calibration, evidence
 from rag.reranking import Reranker
 from rag.reranking.passages import reranked
 from rag.schema import Passage, Scope, SearchResult
 from rag.settings import Settings
 
 MAX_QUERY_CHARACTERS = 20_000
-CALIBRATION = Calibration()
 
 
 class Retriever:
@@ -42,6 +41,7 @@ class Retriever:
         self._reranker = reranker
         self._checked: set[tuple[str, str]] = set()
         self._chunkers: dict[str, str] = {}  # by the collection's own name
+        self._calibrations: dict[str, Calibration] = {}  # the same
 
     @property
     def encoders(self) -> tuple[DenseEncoder, Bm25Encoder]:
@@ -88,12 +88,14 @@ class Retriever:
         reordered = time.perf_counter()
         passages = await self._joined(name, own, hits[:wanted], count, scope)
         done = time.perf_counter()
+        seen = evidence(query, passages, dense[0].score if dense else None, self._terms)
         reranking = {"rerank": (reordered - fetched) * 1e3} if self._reranker else {}
         return SearchResult(
             query=query,
             collection=name,
             passages=passages,
-            relevance=relevance(query, passages, dense[0].score if dense else None, self._terms, CALIBRATION),
+            relevance=None if seen is None else self._calibrations[own].probability(seen.cosine, seen.coverage),
+            evidence=seen,
             timings_ms={
                 "encode": (encoded - started) * 1e3,
                 "search": (found - encoded) * 1e3,
@@ -152,6 +154,7 @@ class Retriever:
     async def _check(self, name: str) -> str:
         """The collection's own name. Refuses one of another encoder: each is checked once, and when the alias moves."""
         info = await self.index.describe(name)
+        self._calibrations[info.name] = Calibration.of(info.spec.metadata)  # each time: it may be fitted anew meanwhile
         if (name, info.name) not in self._checked:
             expected = await asyncio.to_thread(fingerprint, self._dense, self._sparse)
             check_readable(info, expected)

@@ -99,6 +99,14 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for an answer: the highest cosine, and the largest share of the query's terms in one passage."""
+
+    cosine: float
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """Ranked passages and the probability that they answer the query (see `rag.relevance`); None: there are none."""
 
@@ -107,6 +115,7 @@ class SearchResult:
     passages: tuple[Passage, ...]
     relevance: float | None
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    evidence: Evidence | None = None
 
 
 Role = Literal["system", "user", "assistant"]

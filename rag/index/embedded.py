@@ -14,11 +14,11 @@ from __future__ import annotations
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rag.errors import CollectionNotFound, IndexUnavailable
 from rag.index.checks import check_name, check_spec, not_found, taken
@@ -127,6 +127,13 @@ class EmbeddedIndex:
             if shard is not None:
                 shard.discard()
             shutil.rmtree(hidden, ignore_errors=True)  # what remains is removed at the next open
+
+    def set_metadata(self, name: str, metadata: Mapping[str, Any]) -> None:
+        with self._catalogue:
+            collection = self._resolve(name)
+            spec = self._spec(collection)
+            spec = check_spec(CollectionSpec(spec.dense_size, {**spec.metadata, **metadata}))
+            write_json(self._collections / collection / "collection.json", {"format": _FORMAT, **asdict(spec)})
 
     def set_alias(self, alias: str, name: str) -> None:
         check_name(alias)

@@ -133,6 +133,10 @@ class Index(Protocol):
         """Delete a collection, its points and the aliases that name it."""
         ...
 
+    def set_metadata(self, name: str, metadata: Mapping[str, Any]) -> None:
+        """Put these fields into a collection's metadata; its other fields stay, and so does what is in it."""
+        ...
+
     def set_alias(self, alias: str, name: str) -> None:
         """Make `alias` name the collection `name`, at once: a reader sees the old one or the new one.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 from uuid import UUID
 
 from qdrant_client import QdrantClient
@@ -88,6 +89,12 @@ class ServerIndex:
             if name not in self._names():  # an alias, too: the server would answer "nothing deleted"
                 raise CollectionNotFound(name)
             self._client.delete_collection(name)
+
+    def set_metadata(self, name: str, metadata: Mapping[str, Any]) -> None:
+        fields = check_spec(CollectionSpec(1, metadata)).metadata
+        collection = self.describe(name).name
+        with self._asking(collection):
+            self._client.update_collection(collection, metadata=dict(fields))
 
     def set_alias(self, alias: str, name: str) -> None:
         check_name(alias)

@@ -72,3 +72,16 @@ def test_it_is_a_probability_that_grows_with_both(cosine: float, coverage: float
 
 def test_the_worked_example() -> None:
     assert CALIBRATION.probability(0.5, 0.5) == pytest.approx(0.325, abs=0.001)
+
+
+def test_a_collections_own_calibration_is_taken_and_one_that_cannot_be_read_is_not() -> None:
+    assert Calibration.of({"relevance": {"bias": -1, "cosine": 2.5, "coverage": 0}}) == Calibration(-1.0, 2.5, 0.0)
+    for metadata in (
+        {},
+        {"relevance": None},
+        {"relevance": {"bias": 1.0}},
+        {"relevance": {"bias": 1e9, "cosine": 1.0, "coverage": 1.0}},
+        {"relevance": {"bias": float("nan"), "cosine": 1.0, "coverage": 1.0}},
+        {"relevance": {"bias": "x", "cosine": 1.0, "coverage": 1.0}},
+    ):
+        assert Calibration.of(metadata) == CALIBRATION

@@ -46,6 +46,22 @@ class TestCollections:
             (names.b, 2, (names.now,)),
         ]
 
+    def test_fields_put_into_the_metadata_leave_the_others_and_the_points(self, index: Index, names: Names) -> None:
+        if isinstance(index, Shim):  # jobs alone change metadata, and they use the sync drivers
+            return
+        index.create(names.docs, SPEC)
+        index.set_alias(names.now, names.docs)
+        index.upsert(names.docs, [record(1)], OWNER)
+        index.set_metadata(names.now, {"relevance": {"bias": -1.5}})
+        index.set_metadata(names.docs, {"relevance": {"bias": -2.5}})
+        known = index.describe(names.docs)
+        assert known.spec.metadata == {**SPEC.metadata, "relevance": {"bias": -2.5}}
+        assert (known.spec.dense_size, known.points) == (SIZE, 1)
+        with pytest.raises(BadInput):
+            index.set_metadata(names.docs, {"relevance": math.nan})
+        with pytest.raises(CollectionNotFound):
+            index.set_metadata(names.a, {})
+
     def test_a_taken_name_is_refused(self, index: Index, names: Names) -> None:
         index.create(names.docs, SPEC)
         index.set_alias(names.now, names.docs)
