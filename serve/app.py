@@ -35,7 +35,7 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.settings = settings
-    app.state.librarian = Watched(librarian, metrics, settings)
+    app.state.librarian = Watched(librarian, metrics, settings, tracing.install(app, settings))
     app.state.ingestor = ingestor
     app.state.holder_token = ""  # set once the process says where it serves
     app.state.parsing = asyncio.Lock()
@@ -44,7 +44,6 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
     errors.install(app)
     for routes in (chat, search, documents, jobs, models, health):
         app.include_router(routes.router)
-    tracing.install(app, settings)
     uploads = Limit(settings.max_upload_bytes, "LIBRARIAN_MAX_UPLOAD_BYTES")
     handed = Limit(MAX_HANDED_BYTES, "of what a command hands over")
     app.add_middleware(

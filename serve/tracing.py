@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fastapi import FastAPI
 
 from rag.errors import SettingsError
 from rag.settings import Settings
 
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
 UNTRACED = "healthz,readyz,metrics"  # probes and scrapers would drown everything else
 
 
-def install(app: FastAPI, settings: Settings) -> None:
-    """Trace each request where `otel` is set; the exporter reads the standard OTEL_* variables.
+def install(app: FastAPI, settings: Settings) -> Tracer | None:
+    """Trace each request where `otel` is set; the exporter reads the standard OTEL_* variables. Returns what takes
+    further spans; None where nothing is traced.
 
     Raises SettingsError where the extra is not installed.
     """
     if not settings.otel:
-        return
+        return None
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
@@ -31,3 +37,4 @@ def install(app: FastAPI, settings: Settings) -> None:
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     app.state.tracer_provider = provider  # kept for its flush at the process's end
     FastAPIInstrumentor.instrument_app(app, tracer_provider=provider, excluded_urls=UNTRACED)
+    return provider.get_tracer("librarian")

@@ -5,24 +5,33 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 import structlog
 
-from rag.answering import Event, Librarian, Question
+from rag.answering import Event, Librarian, Question, Sources
 from rag.errors import LibrarianError
 from rag.schema import Answer
 from rag.settings import Settings
 from serve.metrics import Metrics, Outcome
+from serve.spans import Spans
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 log = structlog.get_logger()
 
 
 class Watched(Librarian):
-    """Answers as `inner` does, which stays the caller's to close. Every route that answers goes through this one."""
+    """Answers as `inner` does, which stays the caller's to close. Every route that answers goes through this one.
 
-    def __init__(self, inner: Librarian, metrics: Metrics, settings: Settings) -> None:
+    `tracer` takes a span for each stage; None: no traces are wanted.
+    """
+
+    def __init__(self, inner: Librarian, metrics: Metrics, settings: Settings, tracer: Tracer | None = None) -> None:
         self.__dict__.update(vars(inner))  # the same parts, whichever they are
         self._metrics = metrics
+        self._tracer = tracer
         self._timeout = settings.request_timeout
         self._collection = settings.collection
         self._log_questions = settings.log_questions
@@ -31,21 +40,28 @@ class Watched(Librarian):
         """As in Librarian."""
         started = time.perf_counter()
         answer: Answer | None = None
+        spans = Spans(self._tracer, question.collection or self._collection) if self._tracer else None
         try:
             async with aclosing(super().stream(question)) as events:
                 async for event in events:
+                    if spans and isinstance(event, Sources):
+                        spans.given()
                     if isinstance(event, Answer):  # counted before it is handed over: the reader may leave with it
                         answer = event
                         seconds = time.perf_counter() - started
                         outcome = self._metrics.count_answer(event, seconds)
                         self._note(question, outcome, seconds, event)
+                        if spans:
+                            spans.whole(event, None if outcome == "abstained" else (await self.model.facts()).name)
                     yield event
         except BaseException as error:
             if answer is None:
-                self._broke_off(question, error, time.perf_counter() - started)
+                code = self._broke_off(question, error, time.perf_counter() - started)
+                if spans:
+                    spans.broken(code)
             raise
 
-    def _broke_off(self, question: Question, error: BaseException, seconds: float) -> None:
+    def _broke_off(self, question: Question, error: BaseException, seconds: float) -> str:
         outcome: Outcome = "failed"
         if isinstance(error, LibrarianError) and error.http_status < 500:
             outcome = "refused"
@@ -56,6 +72,7 @@ class Watched(Librarian):
         self._metrics.answers.labels(outcome).inc()
         code = error.code if isinstance(error, LibrarianError) else type(error).__name__
         self._note(question, outcome, seconds, code=code)
+        return code
 
     def _note(
         self,
