@@ -14,7 +14,7 @@ export PIP_CONSTRAINT := $(CURDIR)/requirements/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_FLAGS := --quiet --no-deps --require-hashes
 
-.PHONY: help demo up install engine dev test test-engine check format lock wheel clean bench-chunking bench-encoders bench-index bench-ingest bench-retrieval
+.PHONY: help demo up install engine dev test test-browser test-engine check format lock wheel clean bench-chunking bench-encoders bench-index bench-ingest bench-retrieval
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ up: install $(if $(LIBRARIAN_LLM_URL),,engine) ## start the model and the API ov
 
 test: dev ## unit and integration tests (no model server)
 	$(BIN)/python -m pytest -m "not engine" -n $(TEST_WORKERS) --dist worksteal
+
+test-browser: dev ## the tests that drive Chromium (also part of make test where it is installed)
+	$(BIN)/python -m pytest tests/browser -rs
 
 test-engine: dev engine ## tests against the real vLLM on CPU
 	$(BIN)/python -m pytest -m engine

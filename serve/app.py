@@ -15,7 +15,7 @@ from serve.access import Turnstile, check_exposure, local_names
 from serve.guard import Guard, Limit
 from serve.metrics import Metrics
 from serve.readings import Readings
-from serve.routes import chat, documents, health, jobs, models, search
+from serve.routes import chat, documents, health, jobs, models, page, reading, search
 from serve.watching import Watched
 
 
@@ -42,7 +42,7 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
     app.state.metrics = metrics
     app.state.turnstile = Turnstile(settings.max_concurrent_requests, metrics)
     errors.install(app)
-    for routes in (chat, search, documents, jobs, models, health):
+    for routes in (chat, search, documents, reading, jobs, models, health, page):
         app.include_router(routes.router)
     uploads = Limit(settings.max_upload_bytes, "LIBRARIAN_MAX_UPLOAD_BYTES")
     handed = Limit(MAX_HANDED_BYTES, "of what a command hands over")

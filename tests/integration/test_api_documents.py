@@ -305,6 +305,7 @@ class TestTheOpenApiDocument:
             "post /v1/documents",
             "get /v1/documents",
             "delete /v1/documents",
+            "get /v1/documents/text",
             "post /v1/jobs",
             "get /v1/jobs",
             "get /v1/jobs/{identity}",

@@ -33,6 +33,7 @@ FEEDING_ROUTES = (
     ("POST", "/v1/documents", {"documents": []}),
     ("GET", "/v1/documents", None),
     ("DELETE", "/v1/documents", {"uris": ["upload:a"]}),
+    ("GET", "/v1/documents/text", None),
     ("GET", "/v1/jobs", None),
     ("GET", "/v1/jobs/{identity}", None),
     ("DELETE", "/v1/jobs/{identity}", None),
