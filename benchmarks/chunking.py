@@ -21,15 +21,17 @@ shows. Librarian's chunker gets the corpora as Markdown without a title: their f
 much.
 
 "-b +a" after a chunk size: small chunks are searched, and each of the five passages is a hit with b chunks before and a
-after it. One index serves all of these rows. A hit that an earlier passage holds is passed over, so passages never
-overlap. The peers are the recursive splitter's chunks as they are; a few "control" rows join them in the same way, and
-say how much of a gain is the joining's and how much the chunker's.
+after it. "where S": at most so many, while they fit the question too; rag/reach.py says how, S is the share. One index
+serves all of these rows. A hit that an earlier passage holds is passed over, so passages never overlap. The peers are
+the recursive splitter's chunks as they are; a few "control" rows join them in the same way, and say how much of a gain
+is the joining's and how much the chunker's.
 
 "Ahead" of a peer means: a higher IoU at an equal or higher recall, on the mean. The differences are given with their
 standard error over the questions, paired: what is smaller than twice that may be chance.
 
-How the chunker cuts was chosen on state_of_the_union, wikitexts and chatlogs; finance and pubmed, 86% of the text, were
-only looked at afterwards. The sizes and joins that the table shows were chosen with all five in sight.
+How the chunker cuts, and how far a passage reaches by default (-2 +2 where .8), were chosen on state_of_the_union,
+wikitexts and chatlogs; finance and pubmed, 86% of the text, were only looked at afterwards. The sizes and the other
+joins that the table shows were chosen with all five in sight.
 """
 
 from __future__ import annotations
@@ -54,18 +56,30 @@ from rich.markdown import Markdown
 
 from ingest.chunking import chunk
 from rag.encoders import DenseEncoder, Vectors, dense_encoder
+from rag.reach import Reach
 from rag.schema import Document
 from rag.settings import Settings
 
 TOP = 5
-Joins = Sequence[tuple[int, int]]
+# Most chunks before and after a hit, and the share of the best cosine that they must come to (0: none).
+Join = tuple[int, int, float]
+Joins = Sequence[Join]
 Kind = Literal["ours", "peer", "control"]
-# More hits than any row needs to fill its passages.
-_RANKED = 100
-# Tokens of a chunk at most, and which neighbours are joined to a hit (before, after).
-OURS = {64: ((0, 0), (1, 1), (1, 2)), 96: ((0, 0), (0, 1), (1, 1)), 128: ((0, 0), (0, 1)), 256: ((0, 0),)}
+# As many hits as a search takes from a leg by default, more than any row needs to fill its passages.
+_RANKED = Settings().candidates
+ALONE: Join = (0, 0, 0)
+# By the tokens of a chunk at most.
+OURS: Mapping[int, Joins] = {
+    64: (ALONE, (1, 1, 0), (2, 2, 0.75), (2, 2, 0.8), (2, 2, 0.9)),
+    96: (ALONE, (0, 1, 0), (1, 1, 0), (2, 2, 0.75), (2, 2, 0.8), (2, 2, 0.85)),
+    128: (ALONE, (0, 1, 0), (2, 2, 0.8)),
+    256: (ALONE,),
+}
 PEERS = ((250, 0), (800, 0), (1200, 0), (800, 200))
-CONTROLS = {(250, 0): ((1, 1), (1, 2)), (400, 0): ((0, 0), (0, 1), (1, 1))}
+CONTROLS: Mapping[tuple[int, int], Joins] = {
+    (250, 0): ((1, 1, 0), (2, 2, 0.75)),
+    (400, 0): (ALONE, (0, 1, 0), (2, 2, 0.8)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +124,7 @@ def main() -> int:
 def _measure(corpora: Mapping[str, str], questions: Sequence[Question], encoder: DenseEncoder) -> list[Row]:
     asked = np.stack([encoder.encode_query(each.text) for each in questions])
     rows = []
-    for kind, sizes in (("peer", dict.fromkeys(PEERS, ((0, 0),))), ("control", CONTROLS)):
+    for kind, sizes in (("peer", dict.fromkeys(PEERS, (ALONE,))), ("control", CONTROLS)):
         for (size, overlap), joins in sizes.items():
             name = f"recursive {size:,}" + (f", overlap {overlap}" if overlap else "")
             cut = partial(recursive, corpora, size, overlap)
@@ -136,17 +150,19 @@ def _rows(
     vectors = encoder.encode_documents([each.embedded for each in pieces])
     done = time.perf_counter()
     print(f"{name}: {len(pieces):,} chunks, encoded in {done - ready:.0f} s", file=sys.stderr)
-    rankings = np.argsort(-(asked @ vectors.T), axis=1, kind="stable")[:, :_RANKED]
+    cosines = asked @ vectors.T
+    rankings = np.argsort(-cosines, axis=1, kind="stable")[:, :_RANKED]
+    known = [{str(each): float(row[each]) for each in ranking} for row, ranking in zip(cosines, rankings, strict=True)]
     rows = []
-    for before, after in joins:
+    for join in joins:
         scores = [
-            score(question, joined(ranking.tolist(), pieces, TOP, before, after))
-            for question, ranking in zip(questions, rankings, strict=True)
+            score(question, joined(ranking.tolist(), pieces, TOP, Reach(*join, near)))
+            for question, ranking, near in zip(questions, rankings, known, strict=True)
         ]
         names = sorted({each.corpus for each in questions})
         rows.append(
             Row(
-                f"{name} -{before} +{after}" if before or after else name,
+                f"{name}{_suffix(join)}",
                 kind,
                 len(pieces),
                 float(np.mean([each.end - each.start for each in pieces])),
@@ -161,6 +177,13 @@ def _rows(
             )
         )
     return rows
+
+
+def _suffix(join: Join) -> str:
+    before, after, share = join
+    if not (before or after):
+        return ""
+    return f" -{before} +{after}" + (f" where {share:g}".replace("0.", ".") if share else "")
 
 
 def librarian(corpora: Mapping[str, str], encoder: DenseEncoder, tokens: int) -> list[Piece]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+
+from rag.reach import Reach
 
 Range = tuple[int, int]
 
@@ -60,30 +63,31 @@ def load(folder: Path) -> tuple[dict[str, str], list[Question]]:
     return corpora, questions
 
 
-def joined(ranking: Iterable[int], pieces: Sequence[Piece], count: int, before: int, after: int) -> list[Piece]:
-    """The best `count` passages: each hit with so many chunks before and after it in its corpus.
+def joined(ranking: Iterable[int], pieces: Sequence[Piece], count: int, reach: Reach) -> list[Piece]:
+    """The best `count` passages: each hit with the chunks of its corpus that are within its reach.
 
-    A hit that an earlier passage holds already is passed over, and a chunk is in one passage only.
+    A hit that an earlier passage holds already is passed over, and a chunk is in one passage only. The reach knows
+    chunks by their numbers, as text.
     """
     taken: set[int] = set()
     passages: list[Piece] = []
     for hit in ranking:
         if hit in taken:
             continue
-        first = last = hit
-        while first > max(0, hit - before) and _free(first - 1, hit, pieces, taken):
-            first -= 1
-        while last < min(len(pieces) - 1, hit + after) and _free(last + 1, hit, pieces, taken):
-            last += 1
-        taken.update(range(first, last + 1))
-        passages.append(Piece(pieces[hit].corpus, pieces[first].start, pieces[last].end, ""))
+        before, after = reach.around(str(hit), partial(_free, hit, pieces, taken))
+        taken.update(range(hit - before, hit + after + 1))
+        passages.append(Piece(pieces[hit].corpus, pieces[hit - before].start, pieces[hit + after].end, ""))
         if len(passages) == count:
             break
     return passages
 
 
-def _free(neighbour: int, hit: int, pieces: Sequence[Piece], taken: set[int]) -> bool:
-    return neighbour not in taken and pieces[neighbour].corpus == pieces[hit].corpus
+def _free(hit: int, pieces: Sequence[Piece], taken: Container[int], step: int) -> str | None:
+    """The chunk so many steps from the hit; None where the corpus ends before it or a passage has it."""
+    number = hit + step
+    if not 0 <= number < len(pieces) or number in taken or pieces[number].corpus != pieces[hit].corpus:
+        return None
+    return str(number)
 
 
 def score(question: Question, passages: Sequence[Piece]) -> Scores:

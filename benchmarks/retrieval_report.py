@@ -16,7 +16,10 @@ TO_BARE = 1.3
 TO_PEER = 10.0
 
 _QUIET = 0.25  # of the cores: what may wait for a processor before a run when the machine counts as quiet
-_SETTINGS = ("candidates", "top_k", "fusion", "document_weight", "neighbours_before", "neighbours_after", "reranker")
+_SETTINGS = (
+    *("candidates", "top_k", "fusion", "document_weight", "reranker"),
+    *("neighbours_before", "neighbours_after", "neighbours_share"),
+)
 
 
 @dataclass(slots=True)

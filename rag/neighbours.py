@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from rag.index.interface import Payload
 from rag.payload import point_id
+from rag.reach import Reach
 from rag.schema import Document, Passage, Scope
 
 # Between two chunks of a document there is only white space, and seldom more of it than this many characters. What is
@@ -16,8 +18,6 @@ from rag.schema import Document, Passage, Scope
 MOST_BETWEEN = 4
 
 _SPACE = re.compile(r"\s")
-
-_Chunk = tuple[str, str, int]  # document, content hash, ordinal
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,36 +30,37 @@ class Window:
 
 
 def windows(
-    hits: Sequence[tuple[Passage, Payload]], count: int, before: int, after: int, chunker: str, scope: Scope
+    hits: Sequence[tuple[Passage, Payload]], count: int, reach: Reach[str], chunker: str, scope: Scope
 ) -> list[Window]:
-    """The best `count` passages: each hit with up to so many chunks of its document on either side.
+    """The best `count` passages: each hit with the chunks of its document that are within its reach.
 
     A hit that an earlier passage holds already is passed over, and no chunk is in two passages.
     """
-    taken: set[_Chunk] = set()
+    taken: set[str] = set()
     found: list[Window] = []
     for passage, payload in hits:
-        uri, version, chunks = passage.uri, str(payload["doc_hash"]), int(payload["chunks"])
-        if (uri, version, passage.ordinal) in taken:
+        beside = partial(_free, passage, payload, chunker, scope, taken)
+        hit = beside(0)
+        if hit is None:
             continue
-        first = last = passage.ordinal
-        while first > max(0, passage.ordinal - before) and (uri, version, first - 1) not in taken:
-            first -= 1
-        while last < min(chunks - 1, passage.ordinal + after) and (uri, version, last + 1) not in taken:
-            last += 1
-        taken.update((uri, version, each) for each in range(first, last + 1))
-        document = Document(uri, "", "", "", version)
-        ids = {each: point_id(document, each, chunker, scope) for each in range(first, last + 1)}
-        found.append(
-            Window(
-                passage,
-                tuple(ids[each] for each in range(first, passage.ordinal)),
-                tuple(ids[each] for each in range(passage.ordinal + 1, last + 1)),
-            )
-        )
+        before, after = reach.around(hit, beside)
+        ids = [each for step in range(-before, after + 1) if (each := beside(step)) is not None]
+        taken.update(ids)
+        found.append(Window(passage, tuple(ids[:before]), tuple(ids[before + 1 :])))
         if len(found) == count:
             break
     return found
+
+
+def _free(
+    passage: Passage, payload: Payload, chunker: str, scope: Scope, taken: Container[str], step: int
+) -> str | None:
+    """The id of the chunk so many steps from the passage's own; None where there is none or it is taken."""
+    ordinal = passage.ordinal + step
+    if not 0 <= ordinal < int(payload["chunks"]):
+        return None
+    identity = point_id(Document(passage.uri, "", "", "", str(payload["doc_hash"])), ordinal, chunker, scope)
+    return None if identity in taken else identity
 
 
 def joined(window: Window, payloads: Mapping[str, Payload]) -> Passage:

@@ -14,6 +14,7 @@ from rag.fusion import Ranked, fuse
 from rag.index.interface import AsyncIndex, DenseLeg, Hit, Leg, Payload, SparseLeg, Stored, Where
 from rag.neighbours import joined, windows
 from rag.payload import DOCUMENT, to_passage
+from rag.reach import Reach
 from rag.relevance import Calibration, evidence
 from rag.reranking import Reranker
 from rag.reranking.passages import reranked
@@ -86,7 +87,7 @@ class Retriever:
         if self._reranker and hits:
             hits = await asyncio.to_thread(self._reranked, self._reranker, query, hits)
         reordered = time.perf_counter()
-        passages = await self._joined(name, own, hits[:wanted], count, scope)
+        passages = await self._joined(name, own, hits[:wanted], count, self._reach(dense), scope)
         done = time.perf_counter()
         seen = evidence(query, passages, dense[0].score if dense else None, self._terms)
         reranking = {"rerank": (reordered - fetched) * 1e3} if self._reranker else {}
@@ -138,15 +139,19 @@ class Retriever:
         fused = fuse(chosen.fusion, dense, sparse, chosen.dense_weight, chosen.rrf_k)
         return with_document_evidence(fused, chosen.document_weight, DOCUMENT)
 
+    def _reach(self, dense: Sequence[Hit]) -> Reach:
+        chosen = self._settings
+        cosines = {each.id: each.score for each in dense}
+        return Reach(chosen.neighbours_before, chosen.neighbours_after, chosen.neighbours_share, cosines)
+
     async def _joined(
-        self, name: str, own: str, hits: Sequence[tuple[Passage, Payload]], count: int, scope: Scope
+        self, name: str, own: str, hits: Sequence[tuple[Passage, Payload]], count: int, reach: Reach, scope: Scope
     ) -> tuple[Passage, ...]:
-        """The best `count` hits, each with its neighbours where the settings ask for some."""
-        before, after = self._settings.neighbours_before, self._settings.neighbours_after
+        """The best `count` hits, each with the neighbours that are within its reach."""
         chunker = self._chunkers.get(own)
-        if chunker is None or not (before or after):
+        if chunker is None or not (reach.before or reach.after):
             return tuple(passage for passage, _ in hits[:count])
-        found = windows(hits, count, before, after, chunker, scope)
+        found = windows(hits, count, reach, chunker, scope)
         beside = [identity for each in found for identity in (*each.before, *each.after)]
         payloads = {each.id: each.payload for each in await self.index.fetch(name, beside, scope)} if beside else {}
         return tuple(joined(each, payloads) for each in found)

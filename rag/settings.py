@@ -149,8 +149,19 @@ class Settings(BaseModel):
     rerank_seconds: float = Field(
         0.5, gt=0, description="seconds for reranking a search: as many of its best hits as fit, and always the first 8"
     )
-    neighbours_before: int = Field(0, ge=0, le=20, description="chunks before a hit that are joined to its passage")
-    neighbours_after: int = Field(1, ge=0, le=20, description="chunks after a hit that are joined to its passage")
+    neighbours_before: int = Field(
+        2, ge=0, le=20, description="chunks before a hit that may be joined to its passage, at most"
+    )
+    neighbours_after: int = Field(
+        2, ge=0, le=20, description="chunks after a hit that may be joined to its passage, at most"
+    )
+    neighbours_share: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="a chunk beside a hit is joined if the cosines of the two come, on average, to this share of the "
+        "query's best; 0: always",
+    )
     min_relevance: float = Field(
         0.32, ge=0, le=1, description="abstain where the probability that the passages answer is below this"
     )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from rag.neighbours import joined, windows
 from rag.payload import point_id, to_passage
+from rag.reach import Reach
 from rag.schema import Document, Passage, Scope
 
 SCOPE = Scope("t")
@@ -47,7 +48,8 @@ def hits(*places: tuple[str, int]) -> list[tuple[Passage, dict[str, Any]]]:
 
 
 def passages(*places: tuple[str, int], count: int = 9, before: int = 0, after: int = 1) -> list[tuple[str, int, int]]:
-    found = [joined(each, POINTS) for each in windows(hits(*places), count, before, after, CHUNKER, SCOPE)]
+    reach = Reach(before, after, 0, {})
+    found = [joined(each, POINTS) for each in windows(hits(*places), count, reach, CHUNKER, SCOPE)]
     return [(each.uri, each.start, each.end) for each in found]
 
 
@@ -68,7 +70,7 @@ def test_as_many_passages_as_asked_for_come_out() -> None:
 
 
 def test_the_text_stands_where_its_span_says() -> None:
-    window = windows(hits(("a", 1)), 1, 1, 2, CHUNKER, SCOPE)[0]
+    window = windows(hits(("a", 1)), 1, Reach(1, 2, 0, {}), CHUNKER, SCOPE)[0]
     passage = joined(window, POINTS)
     assert len(passage.text) == passage.end - passage.start
     for n in range(4):
@@ -77,10 +79,17 @@ def test_the_text_stands_where_its_span_says() -> None:
 
 
 def test_a_neighbour_that_is_gone_ends_the_passage_there() -> None:
-    window = windows(hits(("a", 1)), 1, 1, 2, CHUNKER, SCOPE)[0]
+    window = windows(hits(("a", 1)), 1, Reach(1, 2, 0, {}), CHUNKER, SCOPE)[0]
     left = {identity: each for identity, each in POINTS.items() if each["ordinal"] != 2}
     passage = joined(window, left)
     assert (passage.start, passage.end) == (0, 18)
+
+
+def test_a_passage_reaches_as_far_as_the_chunks_fit_the_question() -> None:
+    made = Document("a", "a", "a", "", "hash")
+    cosines = {point_id(made, n, CHUNKER, SCOPE): cosine for n, cosine in enumerate((0.9, 0.2, 0.8, 0.7, 0.1, 0.9))}
+    window = windows(hits(("a", 2)), 1, Reach(3, 3, 0.7, cosines), CHUNKER, SCOPE)[0]
+    assert (window.before, window.after) == ((), (point_id(made, 3, CHUNKER, SCOPE),))
 
 
 @given(

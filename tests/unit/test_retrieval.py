@@ -14,9 +14,10 @@ from rag.collections import fingerprint
 from rag.encoders import Bm25Encoder
 from rag.errors import BadInput, CollectionNotFound, FingerprintMismatch
 from rag.index.interface import CollectionInfo, CollectionSpec, DenseLeg, Hit, Leg, SparseLeg, Stored, Where
+from rag.payload import point_id
 from rag.relevance import Calibration
 from rag.retrieval import MAX_QUERY_CHARACTERS, Retriever
-from rag.schema import Scope
+from rag.schema import Document, Scope
 from rag.settings import Settings
 
 READER = Scope("acme", frozenset({"staff"}))
@@ -143,9 +144,12 @@ class TestSearch:
         assert (search(retriever).passages, search(retriever).relevance) == ((), None)
 
     def test_only_the_best_are_fetched_and_as_many_more_as_may_fall_into_their_passages(
-        self, retriever: Retriever, index: MemoryIndex
+        self, retriever: Retriever, index: MemoryIndex, settings: Callable[..., Settings]
     ) -> None:
         assert [each.id for each in search(retriever, top_k=1).passages] == ["b"]
+        assert index.asked[-1] == ("fetch", "documents", ["b", "a", "c"], READER)
+        narrow = Retriever(index, OneDirection(), SPARSE, settings(neighbours_before=0, neighbours_after=1))  # type: ignore[arg-type]
+        search(narrow, top_k=1)
         assert index.asked[-1] == ("fetch", "documents", ["b", "a"], READER)
 
     def test_what_was_deleted_between_query_and_fetch_is_left_out(
@@ -167,6 +171,48 @@ class TestSearch:
         timings = search(retriever).timings_ms
         assert set(timings) == {"encode", "search", "fetch"}
         assert all(each >= 0 for each in timings.values())
+
+
+class TestNeighbours:
+    """A document of five chunks in a collection whose chunker is on record."""
+
+    COSINES = (0.2, 0.7, 0.8, 0.75, 0.3)
+
+    @pytest.fixture
+    def spans(self, index: MemoryIndex, settings: Callable[..., Settings]) -> Callable[..., list[tuple[int, int]]]:
+        made = Document("file:///book.md", "", "", "", "hash")
+        ids = [point_id(made, n, "structure-2:96", READER) for n in range(5)]
+        index.metadata = {**index.metadata, "chunker": "structure-2:96"}
+        index.stored = {
+            each: {**payload(n), "doc": made.uri, "doc_hash": "hash", "chunks": 5} for n, each in enumerate(ids)
+        }
+
+        def spans_with(known: Sequence[int], words: Sequence[int] = (), **options: Any) -> list[tuple[int, int]]:
+            index.dense = hits(*sorted(((ids[n], self.COSINES[n]) for n in known), key=lambda each: -each[1]))
+            index.sparse = hits(*((ids[n], 5.0) for n in words))
+            chosen = settings(top_k=1, **options)
+            found = search(Retriever(index, OneDirection(), SPARSE, chosen))  # type: ignore[arg-type]
+            return [(each.start // 10, each.end // 10) for each in found.passages]
+
+        return spans_with
+
+    def test_a_hit_is_joined_with_the_chunks_beside_it_that_fit_the_question(
+        self, spans: Callable[..., list[tuple[int, int]]]
+    ) -> None:
+        assert spans(range(5)) == [(1, 3)]
+        assert spans(range(5), neighbours_share=0.9, neighbours_before=0) == [(2, 3)]
+
+    def test_a_share_of_zero_joins_as_many_as_the_settings_say(
+        self, spans: Callable[..., list[tuple[int, int]]]
+    ) -> None:
+        assert spans(range(5), neighbours_share=0) == [(0, 4)]
+        assert spans(range(5), neighbours_share=0, neighbours_before=0, neighbours_after=1) == [(2, 3)]
+        assert spans(range(5), neighbours_before=0, neighbours_after=0) == [(2, 2)]
+
+    def test_a_hit_that_only_the_words_found_comes_with_what_follows_it(
+        self, spans: Callable[..., list[tuple[int, int]]]
+    ) -> None:
+        assert spans((), words=(2,)) == [(2, 3)]
 
 
 class TestRefusals:
