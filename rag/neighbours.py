@@ -30,7 +30,7 @@ class Window:
 
 
 def windows(
-    hits: Sequence[tuple[Passage, Payload]], count: int, reach: Reach[str], chunker: str, scope: Scope
+    hits: Sequence[tuple[Passage, Payload]], count: int, reach: Reach, chunker: str, scope: Scope
 ) -> list[Window]:
     """The best `count` passages: each hit with the chunks of its document that are within its reach.
 
