@@ -10,11 +10,12 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Literal
 
 from rag import prompt
 from rag.citations import CitationFilter, content_words
 from rag.context import Budget, assemble
-from rag.errors import PromptTooLong
+from rag.errors import ModelUnavailable, PromptTooLong
 from rag.generation import ChatModel, Sampling
 from rag.index.interface import Where
 from rag.retrieval import Retriever
@@ -30,7 +31,8 @@ MIN_WORDS = 2
 class Question:
     """What is asked, by whom, and how the answer is wanted. None takes the setting.
 
-    `rewrite` says how a follow-up becomes what is searched; the model is always asked in the user's own words.
+    `rewrite` says how a follow-up becomes what is searched; the model is always asked in the user's own words. With
+    `on_model_failure` "sources" a model that fails before its first word leaves the passages that were found.
     """
 
     text: str
@@ -41,6 +43,7 @@ class Question:
     where: Where | None = None
     sampling: Sampling = field(default_factory=Sampling)
     rewrite: Rewrite | None = None
+    on_model_failure: Literal["error", "sources"] = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +74,25 @@ class Librarian:
         self._settings = settings
 
     async def answer(self, question: Question) -> Answer:
-        """The whole answer. Raises as `stream` does."""
-        async with aclosing(self.stream(question)) as events:
-            async for event in events:
-                if isinstance(event, Answer):
-                    return event
+        """The whole answer. Raises as `stream` does, and no ModelUnavailable where the sources are wanted then."""
+        given: Sources | None = None
+        try:
+            async with aclosing(self.stream(question)) as events:
+                async for event in events:
+                    if isinstance(event, Answer):
+                        return event
+                    given = event if isinstance(event, Sources) else given
+        except ModelUnavailable:
+            if given is None or question.on_model_failure == "error":
+                raise
+            return _without_model(question, given)  # half an answer was written: nobody has seen it
         raise AssertionError("a stream ends with its answer")
 
     async def stream(self, question: Question) -> AsyncGenerator[Event]:
         """One Sources, then Text as it comes, then one Answer. Closing the iterator stops the model.
 
         Raises BadInput, PromptTooLong, CollectionNotFound, FingerprintMismatch, IndexUnavailable before the first
-        event and ModelUnavailable at any time.
+        event and ModelUnavailable at any time (before the first Text not where the question wants the sources then).
         """
         started = time.perf_counter()
         searched = await self._rewritten(question)
@@ -96,22 +106,39 @@ class Librarian:
             yield Text(prompt.ABSTENTION)
             yield self._abstained(question, found, rewriting)
             return
-        context = await self._assemble(question, found.passages)
+        try:
+            context = await self._assemble(question, found.passages)
+        except ModelUnavailable:
+            if question.on_model_failure == "error":
+                raise
+            given = Sources(found.passages, found.relevance, ())
+            yield given
+            yield Text(prompt.MODEL_AWAY)
+            yield _without_model(question, given, found)
+            return
         assembled = time.perf_counter()
-        yield Sources(context.passages, found.relevance, context.dropped)
+        given = Sources(context.passages, found.relevance, context.dropped)
+        yield given
 
         citations, dropped = CitationFilter(context.passages, question.text), context.dropped
         usage, reason, first_token = Usage(context.prompt_tokens), "stop", None
         deltas = self.model.stream(context.messages, context.max_answer_tokens, question.sampling)
-        async with aclosing(deltas):
-            async for delta in deltas:
-                first_token = first_token or (time.perf_counter() if delta.text else None)
-                usage, reason = delta.usage or usage, delta.finish_reason or reason
-                if shown := citations.feed(delta.text):
-                    yield Text(shown)
-                if citations.looping:  # the rest would be more of the same; leaving stops the model
-                    dropped = (*dropped, Dropped("the rest of the answer", "the model repeated itself"))
-                    break
+        try:
+            async with aclosing(deltas):
+                async for delta in deltas:
+                    first_token = first_token or (time.perf_counter() if delta.text else None)
+                    usage, reason = delta.usage or usage, delta.finish_reason or reason
+                    if shown := citations.feed(delta.text):
+                        yield Text(shown)
+                    if citations.looping:  # the rest would be more of the same; leaving stops the model
+                        dropped = (*dropped, Dropped("the rest of the answer", "the model repeated itself"))
+                        break
+        except ModelUnavailable:
+            if question.on_model_failure == "error" or first_token:
+                raise
+            yield Text(prompt.MODEL_AWAY)
+            yield _without_model(question, given, found)
+            return
         if shown := citations.finish():
             yield Text(shown)
         ended = time.perf_counter()
@@ -173,6 +200,20 @@ class Librarian:
             searched=found.query,
             timings_ms={"rewrite": rewriting, **found.timings_ms},
         )
+
+
+def _without_model(question: Question, given: Sources, found: SearchResult | None = None) -> Answer:
+    return Answer(
+        question=question.text,
+        text=prompt.MODEL_AWAY,
+        sources=given.passages,
+        citations=(),
+        finish_reason="unavailable",
+        dropped=given.dropped,
+        relevance=given.relevance,
+        searched=found.query if found else "",
+        timings_ms=found.timings_ms if found else {},
+    )
 
 
 def relevant(found: SearchResult, threshold: float) -> bool:

@@ -15,6 +15,7 @@ class LibrarianError(Exception):
     code = "error"
     exit_code = 1
     http_status = 500
+    retry_after: float | None = None  # seconds after which it makes sense to ask again, where that is known
 
 
 class SettingsError(LibrarianError):
@@ -110,6 +111,14 @@ class ModelUnavailable(LibrarianError):
     code = "model_unavailable"
     exit_code = 8
     http_status = 503
+
+
+class ModelDown(ModelUnavailable):
+    """The chat model's server is gone, too slow or broken. `again`: the same request may fare better in a moment."""
+
+    def __init__(self, message: str, again: bool = False) -> None:
+        super().__init__(message)
+        self.again = again
 
 
 class EncoderError(LibrarianError):

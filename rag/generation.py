@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from rag.errors import BadInput, ModelUnavailable
+from rag.breaker import Breaker
+from rag.errors import BadInput, ModelDown, ModelUnavailable
 from rag.schema import Message, Usage
 from rag.settings import Settings
 from rag.tokens import ByteTokenCounter, LocalTokenCounter, ServerTokenCounter, TokenCounter
+from rag.trying import Trying
 from rag.urls import is_loopback, without_password
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULT_WINDOW = 4096
 CONNECT_TIMEOUT = 10.0
+PASSING = frozenset({502, 503, 504})  # statuses of a server that may be back in a moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class ChatModel:
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
             trust_env=not is_loopback(self.url),
         )
+        breaker = Breaker(settings.llm_breaker_failures, settings.llm_breaker_seconds)
+        self._trying = Trying(self.shown, settings.llm_retries, settings.llm_retry_wait, breaker)
         self._facts: ModelFacts | None = None
         self._facts_lock = asyncio.Lock()
 
@@ -79,7 +85,7 @@ class ChatModel:
         """What the server says it serves; asked once. Raises ModelUnavailable."""
         async with self._facts_lock:
             if self._facts is None:
-                self._facts = await self._ask_facts()
+                self._facts = await self._trying.call(self._ask_facts)
             return self._facts
 
     async def check(self) -> None:
@@ -118,18 +124,23 @@ class ChatModel:
             limit = httpx2.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT))
             response = await self._http.get(f"{self.url}/models", timeout=limit)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise ModelUnavailable(self._unreachable(error)) from error
+            raise ModelDown(self._unreachable(error), _may_pass(error)) from error
         if response.status_code in {401, 403}:
             raise ModelUnavailable(self._refused_key())
+        if response.status_code >= 500:
+            raise ModelDown(self._no_such_server(response.status_code), response.status_code in PASSING)
         try:
             response.raise_for_status()
             listed = response.json()["data"]
             return [each for each in listed if isinstance(each, dict)]
         except (httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
-            raise ModelUnavailable(
-                f"{self.shown}/models did not answer like an OpenAI-compatible server (status {response.status_code}); "
-                "check LIBRARIAN_LLM_URL, which usually ends in /v1."
-            ) from error
+            raise ModelUnavailable(self._no_such_server(response.status_code)) from error
+
+    def _no_such_server(self, status: int) -> str:
+        return (
+            f"{self.shown}/models did not answer like an OpenAI-compatible server (status {status}); "
+            "check LIBRARIAN_LLM_URL, which usually ends in /v1."
+        )
 
     def _unreachable(self, error: Exception) -> str:
         cause = "did not answer in time" if isinstance(error, httpx2.TimeoutException) else "cannot be reached"
@@ -161,13 +172,35 @@ class ChatModel:
     async def stream(self, messages: Sequence[Message], max_tokens: int, sampling: Sampling) -> AsyncGenerator[Delta]:
         """The model's answer as it comes. Closing the iterator ends the generation on the server.
 
-        Raises ModelUnavailable where the server is gone, too slow or breaks off; BadInput where it refuses the request.
+        What fails before the first token is tried again, what fails later never: part of it has been passed on. Raises
+        ModelUnavailable where the server is gone, too slow or breaks off; BadInput where it refuses the request.
         """
+        facts = await self.facts()
+
+        async def begin() -> tuple[Delta, AsyncGenerator[Delta]]:
+            deltas = self._attempt(facts.name, messages, max_tokens, sampling)
+            try:
+                async for delta in deltas:
+                    if delta.text or delta.finish_reason:
+                        break
+            except BaseException:
+                await deltas.aclose()
+                raise
+            return delta, deltas
+
+        first, rest = await self._trying.call(begin)
+        async with aclosing(rest):
+            yield first
+            async for delta in rest:
+                yield delta
+
+    async def _attempt(
+        self, model: str, messages: Sequence[Message], max_tokens: int, sampling: Sampling
+    ) -> AsyncGenerator[Delta]:
         import openai
 
-        facts = await self.facts()
         temperature = self._settings.temperature if sampling.temperature is None else sampling.temperature
-        chunks = self.client(facts.name).astream(
+        chunks = self.client(model).astream(
             [(each.role, each.content) for each in messages],
             max_tokens=max_tokens,
             temperature=temperature,
@@ -180,7 +213,9 @@ class ChatModel:
                 finished = finished or reason is not None
                 yield Delta(_encodable(str(chunk.text)), reason, _usage(chunk))
         except openai.APITimeoutError as error:
-            raise ModelUnavailable(
+            if isinstance(error.__cause__, httpx2.ConnectTimeout):
+                raise ModelDown(self._unreachable(error.__cause__), again=True) from error
+            raise ModelDown(
                 f"the chat model at {self.shown} sent nothing for {self._settings.llm_timeout:g} s; "
                 "raise LIBRARIAN_LLM_TIMEOUT or look at the server's load."
             ) from error
@@ -191,16 +226,20 @@ class ChatModel:
                 raise ModelUnavailable(self._refused_key()) from error
             if error.status_code == 404:
                 self._facts = None  # the server may have come up again with another model
-            raise ModelUnavailable(
+            message = (
                 f"the chat model at {self.shown} answered with status {error.status_code}: {self._reason(error)}; "
                 "look at the server's log, then ask again."
-            ) from error
+            )
+            if error.status_code >= 500:
+                raise ModelDown(message, error.status_code in PASSING) from error
+            raise ModelUnavailable(message) from error
         except (openai.OpenAIError, httpx2.HTTPError) as error:
             if not finished and isinstance(error, openai.APIConnectionError):
                 self._facts = None  # another model may come up in its place
-            raise ModelUnavailable(
+            raise ModelDown(
                 f"the chat model at {self.shown} broke off: {self._reason(error)}; look at the server's log, then ask "
-                "again."
+                "again.",
+                again=True,
             ) from error
         except ValueError as error:  # a line that is no JSON, or a stream without a single chunk
             raise ModelUnavailable(
@@ -212,9 +251,10 @@ class ChatModel:
             if close:
                 await close()
         if not finished:
-            raise ModelUnavailable(
+            raise ModelDown(
                 f"the chat model at {self.shown} broke off before its answer was complete; look at the server's log, "
-                "then ask again."
+                "then ask again.",
+                again=True,
             )
 
     def _refused_key(self) -> str:
@@ -227,6 +267,11 @@ class ChatModel:
         if self._settings.llm_api_key:
             reason = reason.replace(self._key, "(key)")
         return reason[:300]
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a failed request may fare better in a moment. One that waited its whole time would only wait again."""
+    return isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout)
 
 
 def _encodable(text: str) -> str:

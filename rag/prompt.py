@@ -18,6 +18,7 @@ SYSTEM = (
 )
 
 ABSTENTION = "I don't know: nothing in the indexed documents is relevant enough to answer this."
+MODEL_AWAY = "The chat model cannot be reached, so there is no answer; these are the passages that were found."
 
 # Control tokens of the chat templates in use: <|im_start|> and kin (Qwen, SmolLM, Llama 3, Phi), [INST] and <<SYS>>
 # (Llama 2, Mistral), <start_of_turn> (Gemma), <s> and </s>, ideographic bars (DeepSeek), [|user|] (EXAONE), [gMASK]

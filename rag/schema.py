@@ -171,7 +171,8 @@ class Usage:
     completion_tokens: int = 0
 
 
-FinishReason = Literal["stop", "length", "abstained"]
+# "unavailable": the model failed, and the sources were asked for without an answer
+FinishReason = Literal["stop", "length", "abstained", "unavailable"]
 
 
 @dataclass(frozen=True, slots=True)

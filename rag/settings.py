@@ -177,6 +177,18 @@ class Settings(BaseModel):
         None, ge=256, description="tokens of the model's window; empty: what the server says, else 4096"
     )
     llm_timeout: float = Field(120, gt=0, description="seconds to wait for the model's next token")
+    llm_retries: int = Field(
+        2, ge=0, le=10, description="further attempts where the model's server fails before its first token"
+    )
+    llm_retry_wait: float = Field(
+        0.2, ge=0, le=60, description="seconds before the first of them at most; each further one waits twice as long"
+    )
+    llm_breaker_failures: int = Field(
+        6, ge=1, description="failed attempts in a row after which the model's server is left alone"
+    )
+    llm_breaker_seconds: float = Field(
+        5, gt=0, le=3600, description="seconds for which it is left alone, and requests fail at once"
+    )
     max_answer_tokens: int = Field(256, ge=1, description="tokens of an answer at most")
     max_context_tokens: int = Field(1600, ge=64, description="tokens of the passages at most")
     context_order: Literal["best-first", "edges"] = Field(
@@ -203,6 +215,9 @@ class Settings(BaseModel):
     allow_anonymous: bool = Field(False, description="serve without a key on an address that others can reach")
     max_request_bytes: int = Field(1024 * 1024, ge=1024, description="bytes of a request body at most")
     request_timeout: float = Field(300, gt=0, description="seconds a request may take from start to end")
+    shutdown_grace: float = Field(
+        30, ge=0, le=3600, description="seconds that requests have to finish once the service is told to stop"
+    )
     max_concurrent_requests: int = Field(64, ge=1, description="answers and searches at work at once; others: 429")
     max_upload_bytes: int = Field(
         256 * 1024 * 1024, ge=1024, description="bytes of the documents in one POST /v1/documents at most"

@@ -38,6 +38,7 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
     app.state.librarian = Watched(librarian, metrics, settings, tracing.install(app, settings))
     app.state.ingestor = ingestor
     app.state.holder_token = ""  # set once the process says where it serves
+    app.state.stopping = False
     app.state.parsing = asyncio.Lock()
     app.state.metrics = metrics
     app.state.turnstile = Turnstile(settings.max_concurrent_requests, metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import structlog
@@ -35,9 +36,13 @@ def body(status: int, code: str, message: str, request_id: str, param: str | Non
     return {"error": {"message": message, "type": kind, "code": code, "param": param, "request_id": request_id}}
 
 
-def response(request: Request, status: int, code: str, message: str, param: str | None = None) -> JSONResponse:
+def response(
+    request: Request, status: int, code: str, message: str, param: str | None = None, retry_after: float | None = None
+) -> JSONResponse:
     """An error response; 429 and 503 say when to come back, 413 ends the connection: its body may have no end."""
     headers = {"Retry-After": RETRY_AFTER[status]} if status in RETRY_AFTER else {}
+    if retry_after is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if status == 413:
@@ -50,7 +55,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(LibrarianError)
     async def _known(request: Request, error: LibrarianError) -> JSONResponse:
-        return response(request, error.http_status, error.code, str(error))
+        return response(request, error.http_status, error.code, str(error), retry_after=error.retry_after)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:

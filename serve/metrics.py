@@ -26,7 +26,7 @@ STAGES = (
     "generate",
     "total",
 )
-Outcome = Literal["cited", "uncited", "abstained", "refused", "failed", "timed_out", "broken_off"]
+Outcome = Literal["cited", "uncited", "abstained", "unavailable", "refused", "failed", "timed_out", "broken_off"]
 Part = Literal["model", "index", "encoder", "reranker", "service"]
 PARTS: tuple[tuple[type[Exception], Part], ...] = (
     (ModelUnavailable, "model"),
@@ -98,6 +98,8 @@ class Metrics:
         outcome: Outcome = "cited" if answer.citations else "uncited"
         if answer.finish_reason == "abstained":
             outcome = "abstained"
+        elif answer.finish_reason == "unavailable":
+            outcome = "unavailable"
         self.answers.labels(outcome).inc()
         self.tokens.labels("prompt").inc(answer.usage.prompt_tokens)
         self.tokens.labels("completion").inc(answer.usage.completion_tokens)

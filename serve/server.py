@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import math
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from types import FrameType
@@ -26,8 +28,6 @@ from rag.wiring import open_librarian
 from serve.access import check_exposure
 from serve.app import create_app
 from serve.engine.model import served_folder
-
-GRACE_SECONDS = 30
 
 # Makes the engine that takes documents in, which this package does not know.
 OpenIngestor = Callable[[Settings, Index, DenseEncoder, Bm25Encoder], Ingestor]
@@ -64,27 +64,46 @@ def bind(settings: Settings) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """uvicorn that calls back once requests are served."""
+    """uvicorn that calls back once requests are served, and that is still there, though not ready, while it drains."""
 
-    def __init__(self, app: FastAPI, on_ready: Callable[[Server], Awaitable[None]]) -> None:
+    def __init__(self, app: FastAPI, on_ready: Callable[[Server], Awaitable[None]], grace: float = 30) -> None:
+        """`grace`: seconds that requests have to finish after a signal."""
         super().__init__(
             uvicorn.Config(
                 app,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
-                timeout_graceful_shutdown=GRACE_SECONDS,
+                timeout_graceful_shutdown=max(1, math.ceil(grace)),
                 timeout_keep_alive=75,
                 server_header=False,
             )
         )
+        self._app = app
         self._on_ready = on_ready
+        self._grace = grace
+        self._draining_since: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop gracefully, at once on a second SIGINT. uvicorn would raise the signal again at its end, and a SIGTERM
-        would then kill the process before the index is closed."""
-        self.force_exit = self.force_exit or (self.should_exit and sig == signal.SIGINT)
-        self.should_exit = True
+        would then kill the process before the index is closed.
+
+        /readyz turns 503 now. The listener stays open while requests are at work, so that this can be seen.
+        """
+        if self._draining_since is None:
+            self._draining_since = time.monotonic()
+            self._app.state.stopping = True
+        elif sig == signal.SIGINT:
+            self.force_exit = self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to stop serving; uvicorn asks ten times a second. What still runs then has the rest of the grace."""
+        if self._draining_since is not None and not self.should_exit:
+            rest = self._draining_since + self._grace - time.monotonic()
+            if rest <= 0 or not self.server_state.tasks:
+                self.config.timeout_graceful_shutdown = max(1, math.ceil(rest))
+                self.should_exit = True
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
@@ -99,7 +118,7 @@ def run_server(
     on_ready: Callable[[Server], None] = lambda _: None,
     open_ingestor: OpenIngestor | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; streams then have 30 seconds to finish.
+    """Serve until SIGINT or SIGTERM; requests then have `shutdown_grace` seconds to finish.
 
     `open_ingestor` makes what takes documents in; without one they are refused. Raises PortTaken, SettingsError (a
     listener without a key), IndexLocked, IndexUnavailable, EncoderError or DiskFull before anything is served.
@@ -131,7 +150,7 @@ async def _serve(
             on_ready(server)
 
         await asyncio.gather(asyncio.to_thread(librarian.retriever.warm_up), asyncio.to_thread(librarian.model.warm_up))
-        await Server(app, ready).serve([listening])
+        await Server(app, ready, settings.shutdown_grace).serve([listening])
 
 
 @asynccontextmanager

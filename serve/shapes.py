@@ -174,6 +174,9 @@ class ChatRequest(Strict):
         None, description="Librarian: how a follow-up becomes what is searched; default: LIBRARIAN_REWRITE"
     )
     include_context: bool = Field(True, description="Librarian: whether the reply carries the passages' texts")
+    on_model_failure: Literal["error", "sources"] = Field(
+        "error", description="Librarian: where the chat model fails before its first word: 503, or the sources alone"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -258,6 +261,7 @@ class ChatResponse(BaseModel):
     )
     citations: list[CitationBody]
     abstained: bool = Field(description="nothing relevant was found: the model was not asked")
+    model_unavailable: bool = Field(description="the model failed: the sources stand without an answer, as asked")
     relevance: float | None
     dropped: list[DroppedBody]
     timings_ms: dict[str, float]
@@ -388,6 +392,7 @@ def chat_response(
         context=context_list(answer.sources, answer.citations) if include_context else None,
         citations=citation_list(answer.citations),
         abstained=answer.finish_reason == "abstained",
+        model_unavailable=answer.finish_reason == "unavailable",
         relevance=answer.relevance,
         dropped=dropped_list(answer.dropped),
         timings_ms=rounded(answer.timings_ms),

@@ -50,6 +50,7 @@ class ChunkWriter:
             "citations": [each.model_dump() for each in shapes.citation_list(answer.citations)],
             "dropped": [each.model_dump() for each in shapes.dropped_list(answer.dropped)],
             "abstained": answer.finish_reason == "abstained",
+            "model_unavailable": answer.finish_reason == "unavailable",
             "timings_ms": shapes.rounded(answer.timings_ms),
         }
         reason = "length" if answer.finish_reason == "length" else "stop"

@@ -52,7 +52,8 @@ class Watched(Librarian):
                         outcome = self._metrics.count_answer(event, seconds)
                         self._note(question, outcome, seconds, event)
                         if spans:
-                            spans.whole(event, None if outcome == "abstained" else (await self.model.facts()).name)
+                            asked = outcome not in {"abstained", "unavailable"}
+                            spans.whole(event, (await self.model.facts()).name if asked else None)
                     yield event
         except BaseException as error:
             if answer is None:

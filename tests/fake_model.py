@@ -57,6 +57,7 @@ class FakeModel:
     dies_after: int | None = None
     hangs_after: int | None = None
     garbage_after: int | None = None  # a stream's line that is no JSON
+    recovers_after: int | None = None  # how many chats go wrong before one goes well
     error_message: str = "the stand-in was told to fail"
 
     def __post_init__(self) -> None:
@@ -122,6 +123,8 @@ class FakeModel:
         self.requests.append(Request(scope["path"], headers, json.loads(body) if body else None))
         route = {"/v1/models": "models", "/v1/chat/completions": "chat", "/tokenize": "tokenize"}.get(scope["path"])
         failure = self.fail.get(route) if route else 404
+        if route == "chat" and self.recovers_after is not None and len(self.chats) > self.recovers_after:
+            failure, self.dies_after = None, None
         if failure == "hang":
             await _gone(receive)
         elif failure == "drop":

@@ -24,6 +24,7 @@ from rag.schema import Answer, Message, Scope
 from rag.settings import Settings
 from serve import errands, errors, sse
 from serve.access import admitted, reader
+from serve.leaving import unless_left
 from serve.shapes import ChatRequest, ChatResponse, ErrorResponse, chat_response
 
 MODEL = "librarian"
@@ -57,14 +58,15 @@ async def chat(
     question = to_question(body, scope)
     identifier, created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
     turns = (*question.history, Message("user", question.text))
-    if errands.is_errand(turns):
+    errand = errands.is_errand(turns)
+    if errand:
         settings: Settings = request.app.state.settings
         events = plain.complete(turns, errands.HISTORY, question.sampling, librarian.model, settings)
     else:
         events = librarian.stream(question)
     if not body.stream:
         async with asyncio.timeout_at(deadline):
-            answer = await _whole(events)
+            answer = await unless_left(request, _whole(events) if errand else librarian.answer(question))
         return chat_response(answer, identifier, created, body.model, body.include_context)
 
     try:  # what can be told before the first byte is told by the status
@@ -151,6 +153,7 @@ def to_question(body: ChatRequest, scope: Scope) -> Question:
         where=None if body.filter is None else from_json(body.filter),
         sampling=Sampling(body.max_completion_tokens or body.max_tokens, body.temperature, given),
         rewrite=body.rewrite,
+        on_model_failure=body.on_model_failure,
     )
 
 

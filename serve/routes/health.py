@@ -38,7 +38,13 @@ async def healthz() -> Alive:
 
 @router.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
 async def readyz(request: Request, response: Response) -> Ready:
-    """Questions can be answered: the index and the chat model answer within 5 seconds."""
+    """Questions can be answered: the index and the chat model answer within 5 seconds.
+
+    503 from the moment the process is told to stop.
+    """
+    if request.app.state.stopping:
+        response.status_code = 503
+        return Ready(ready=False, checks={"process": "stopping"})
     librarian: Librarian = request.app.state.librarian
     names = ("index", "model")
     results = await asyncio.gather(

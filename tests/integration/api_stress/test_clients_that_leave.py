@@ -61,6 +61,16 @@ class TestClientsThatLeave:
             assert wait_until(lambda: model.streaming == 1)
         assert_at_rest(api, model)
 
+    def test_without_a_stream_the_model_stops_too(self, api: ApiServer, model: FakeModel) -> None:
+        model.pieces, model.delay = ("word ",) * 1000, 0.05
+        body = json.dumps(ask()).encode()
+        with connected(api.port) as connection:
+            connection.sendall(PREAMBLE + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            assert wait_until(lambda: model.sent >= 1)
+        assert wait_until(lambda: model.abandoned == 1), "the model goes on writing for nobody"
+        assert model.sent < 200
+        assert_at_rest(api, model)
+
     def test_a_client_that_leaves_in_the_middle_of_its_body_takes_no_place(
         self, api: ApiServer, model: FakeModel
     ) -> None:

@@ -51,7 +51,7 @@ class TestStopping:
         assert wait_until(lambda: not api.is_running())
 
     def test_sigterm_lets_a_stream_of_librarian_serve_finish(self, model: FakeModel, tmp_path: Path) -> None:
-        model.pieces, model.delay = ("word ",) * 10, 0.2
+        model.pieces, model.delay = ("word ",) * 20, 0.2
         prepare_index(tmp_path)
         port = free_port()
         with start_serve(tmp_path, port, model.url) as process:
@@ -63,6 +63,8 @@ class TestStopping:
                     while "word" not in next(lines):
                         pass
                     process.send_signal(signal.SIGTERM)
+                    ready = f"http://127.0.0.1:{port}/readyz"
+                    assert wait_until(lambda: httpx2.get(ready, trust_env=False, timeout=5).status_code == 503)
                     assert list(lines)[-2:] == ["data: [DONE]", ""]
                 assert process.wait(20) == 0
             finally:
