@@ -75,6 +75,7 @@ def build() -> typer.Typer:
     ):
         app.command()(command)
     app.add_typer(collections_command.app(), name="collections")
+    app.add_typer(commands.keys_app(), name="keys")
     app.add_typer(eval_command.app(), name="eval")
     return app
 

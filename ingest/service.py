@@ -115,6 +115,11 @@ class Service:
     def upload(self, spool: Spool, documents: Sequence[Upload], collection: str, scope: Scope) -> Job:
         """As in Ingestor."""
         check_not_reserved(collection)
+        if scope.tenant != self._settings.tenant:  # its jobs and their points are of the service's own tenant
+            raise NotYours(
+                f"this service takes documents in for tenant '{self._settings.tenant}', not '{scope.tenant}': send "
+                "them to one whose LIBRARIAN_TENANT is that."
+            )
         for each in documents:
             if not may_write(scope, each.groups):
                 raise NotYours(_not_yours(each.name, each.groups, scope))

@@ -211,7 +211,10 @@ class Settings(BaseModel):
     api_url: str | None = Field(None, description="running Librarian that `ask` and `search` use; empty: this machine")
     host: str = Field("127.0.0.1", description="address the API listens on")
     port: int = Field(8000, ge=1, le=65535, description="port the API listens on")
-    api_key: SecretStr | None = Field(None, description="Bearer key that requests must carry; empty: none")
+    api_key: SecretStr | None = Field(None, description="Bearer key that requests must carry, or one made; empty: none")
+    known_callers_only: bool = Field(
+        False, description="answer only requests with a key (LIBRARIAN_API_KEY or `librarian keys`), on loopback too"
+    )
     allow_anonymous: bool = Field(False, description="serve without a key on an address that others can reach")
     max_request_bytes: int = Field(1024 * 1024, ge=1024, description="bytes of a request body at most")
     request_timeout: float = Field(300, gt=0, description="seconds a request may take from start to end")

@@ -9,13 +9,15 @@ from fastapi import FastAPI
 
 from rag.answering import Librarian
 from rag.feeding import MAX_HANDED_BYTES, Ingestor
+from rag.keys import KeyStore
+from rag.records import Records
 from rag.settings import Settings
 from serve import errors, tracing
-from serve.access import Turnstile, check_exposure, local_names
+from serve.access import KeyCache, Turnstile, check_exposure, local_names
 from serve.guard import Guard, Limit
 from serve.metrics import Metrics
 from serve.readings import Readings
-from serve.routes import chat, documents, health, jobs, models, page, reading, search
+from serve.routes import chat, documents, health, jobs, keys, models, page, reading, search
 from serve.watching import Watched
 
 
@@ -37,13 +39,14 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
     app.state.settings = settings
     app.state.librarian = Watched(librarian, metrics, settings, tracing.install(app, settings))
     app.state.ingestor = ingestor
+    app.state.keys = KeyCache(KeyStore(Records(ingestor.index))) if ingestor else None
     app.state.holder_token = ""  # set once the process says where it serves
     app.state.stopping = False
     app.state.parsing = asyncio.Lock()
     app.state.metrics = metrics
     app.state.turnstile = Turnstile(settings.max_concurrent_requests, metrics)
     errors.install(app)
-    for routes in (chat, search, documents, reading, jobs, models, health, page):
+    for routes in (chat, search, documents, reading, jobs, models, keys, health, page):
         app.include_router(routes.router)
     uploads = Limit(settings.max_upload_bytes, "LIBRARIAN_MAX_UPLOAD_BYTES")
     handed = Limit(MAX_HANDED_BYTES, "of what a command hands over")

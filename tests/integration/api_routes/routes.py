@@ -37,6 +37,9 @@ FEEDING_ROUTES = (
     ("GET", "/v1/jobs", None),
     ("GET", "/v1/jobs/{identity}", None),
     ("DELETE", "/v1/jobs/{identity}", None),
+    ("POST", "/v1/keys", {"name": "alice"}),
+    ("GET", "/v1/keys", None),
+    ("DELETE", "/v1/keys/{identity}", None),
 )
 
 

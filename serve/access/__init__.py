@@ -1,0 +1,35 @@
+"""Who may call, what they may do, and how many at once."""
+
+from serve.access.callers import Caller, KeyCache, identify
+from serve.access.dependencies import (
+    SCOPE_HEADER,
+    admin,
+    holder,
+    job_reader,
+    job_writer,
+    key_keeper,
+    reader,
+    scope_header,
+    writer,
+)
+from serve.access.exposure import check_exposure, local_names
+from serve.access.turnstile import Turnstile, admitted
+
+__all__ = [
+    "SCOPE_HEADER",
+    "Caller",
+    "KeyCache",
+    "Turnstile",
+    "admin",
+    "admitted",
+    "check_exposure",
+    "holder",
+    "identify",
+    "job_reader",
+    "job_writer",
+    "key_keeper",
+    "local_names",
+    "reader",
+    "scope_header",
+    "writer",
+]
