@@ -216,6 +216,9 @@ class Settings(BaseModel):
         False, description="answer only requests with a key (LIBRARIAN_API_KEY or `librarian keys`), on loopback too"
     )
     allow_anonymous: bool = Field(False, description="serve without a key on an address that others can reach")
+    cors_origins: tuple[str, ...] = Field(
+        (), description="origins (https://app.example.org) whose pages may call the API with a key; empty: none"
+    )
     max_request_bytes: int = Field(1024 * 1024, ge=1024, description="bytes of a request body at most")
     request_timeout: float = Field(300, gt=0, description="seconds a request may take from start to end")
     shutdown_grace: float = Field(
@@ -231,7 +234,7 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged")
     log_questions: bool = Field(False, description="write the text of questions into the log too")
 
-    @field_validator("groups", "allow_urls", mode="before")
+    @field_validator("groups", "allow_urls", "cors_origins", mode="before")
     @classmethod
     def _split_groups(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -247,6 +250,17 @@ class Settings(BaseModel):
         if not parts.hostname or parts.port == 0:  # a port that is no number is a ValueError of its own
             raise ValueError("must name a host")
         return value.rstrip("/")
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _is_origin(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            parts = urlsplit(each)
+            if parts.scheme not in {"http", "https"} or each != f"{parts.scheme}://{parts.netloc}" or not parts.netloc:
+                raise ValueError("each must be a whole origin, as https://app.example.org: no path, no *")
+            if "*" in each or "@" in each:
+                raise ValueError("each must name one origin, without * and without a user")
+        return value
 
     @field_validator("qdrant_api_key", "encoder_api_key", "llm_api_key", "api_key", mode="before")
     @classmethod

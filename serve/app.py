@@ -6,6 +6,7 @@ import asyncio
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from rag.answering import Librarian
 from rag.feeding import MAX_HANDED_BYTES, Ingestor
@@ -48,6 +49,14 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
     errors.install(app)
     for routes in (chat, search, documents, reading, jobs, models, keys, health, page):
         app.include_router(routes.router)
+    if settings.cors_origins:  # inside the Guard, so that what it answers has the Guard's headers
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Location", "Retry-After", "X-Request-Id"],
+        )
     uploads = Limit(settings.max_upload_bytes, "LIBRARIAN_MAX_UPLOAD_BYTES")
     handed = Limit(MAX_HANDED_BYTES, "of what a command hands over")
     app.add_middleware(

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from rag.errors import LibrarianError
 from serve import refusals
+from serve.headers import missing as headers_missing
 
 log = structlog.get_logger()
 
@@ -88,4 +89,6 @@ def install(app: FastAPI) -> None:
         log.error("request failed", request_id=request.state.request_id, exc_info=error)
         answer = response(request, 500, "internal_error", INTERNAL)
         answer.headers["X-Request-Id"] = request.state.request_id  # this one alone does not pass through the Guard
+        for name, value in headers_missing(answer.raw_headers, request.url.path):
+            answer.headers[name.decode()] = value.decode()
         return answer

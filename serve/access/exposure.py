@@ -19,8 +19,8 @@ def check_exposure(settings: Settings) -> None:
         return
     raise SettingsError(
         f"listening on {settings.host} without a key would let anyone in: set LIBRARIAN_API_KEY, or "
-        "LIBRARIAN_KNOWN_CALLERS_ONLY=true where `librarian keys` makes them, or LIBRARIAN_ALLOW_ANONYMOUS=true where the "
-        "network in front keeps strangers out."
+        "LIBRARIAN_KNOWN_CALLERS_ONLY=true where `librarian keys` makes them, or LIBRARIAN_ALLOW_ANONYMOUS=true "
+        "where the network in front keeps strangers out."
     )
 
 

@@ -1,0 +1,206 @@
+"""Whoever asks, by whatever route and with whatever filter, sees nothing of another tenant or group.
+
+1,000 mixes; LIBRARIAN_TEST_TENANCY_MIXES=10000 tries more. Requests go to the application in this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from ingest.service import Service
+from rag.answering import Librarian
+from rag.collections import fingerprint
+from rag.encoders import Bm25Encoder
+from rag.generation import ChatModel
+from rag.index import CollectionSpec, Record
+from rag.index.embedded import EmbeddedIndex
+from rag.index.threaded import ThreadedIndex
+from rag.jobs import JobStore
+from rag.keys import KeyStore
+from rag.payload import to_payload
+from rag.records import RESERVED, Records
+from rag.retrieval import Retriever
+from rag.schema import Chunk, Document, Scope
+from rag.settings import Settings
+from serve.app import create_app
+from tests.fake_model import FakeModel
+from tests.integration.api_routes.routes import HashEncoder
+
+MIXES = int(os.environ.get("LIBRARIAN_TEST_TENANCY_MIXES", "1000"))
+TENANTS = ("acme", "rival", "default")
+GROUPS = ("sre", "dev", "law")
+OWNED = [(tenant, groups) for tenant in TENANTS for groups in ((), ("sre",), ("dev",), ("sre", "law"))]
+WORDS = ("pods", "quota", "probe", "secret", "nodes")
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A document's owner, readable from a mark in its text, its title and its URI."""
+
+    tenant: str
+    groups: tuple[str, ...]
+
+    @property
+    def mark(self) -> str:
+        return f"mark-{self.tenant}-{'-'.join(self.groups) or 'all'}-end"
+
+    def seen_by(self, scope: Scope) -> bool:
+        return self.tenant == scope.tenant and (not self.groups or bool(set(self.groups) & (scope.groups or set())))
+
+
+EVERY = [Owned(*each) for each in OWNED]
+
+
+class World:
+    """The application over a filled index, and keys of every kind of caller."""
+
+    def __init__(self, folder: Path, model_url: str) -> None:
+        dense, sparse = HashEncoder(), Bm25Encoder()
+        self.index = EmbeddedIndex(folder / "index")
+        self.settings = Settings(data_dir=folder, llm_url=model_url, known_callers_only=True, min_relevance=0)
+        self.index.create("documents-1a2b3c4d", CollectionSpec(dense.dimension, fingerprint(dense, sparse)))
+        self.index.set_alias("documents", "documents-1a2b3c4d")
+        for number, owned in enumerate(EVERY):
+            scope = Scope.owner(owned.tenant)
+            for copy, word in enumerate(WORDS):
+                text = f"{owned.mark} {word} run on the nodes."
+                uri = f"upload:{owned.mark}-{copy}"
+                metadata = {"tenant": owned.tenant, "team": word}
+                document = Document(uri, uri, owned.mark, text, "hash", groups=owned.groups, metadata=metadata)
+                payload = to_payload(document, Chunk(0, text, 0, len(text)), 1)
+                identity = f"00000000-0000-0000-0000-{number:06d}{copy:06d}"
+                vector = dense.encode_query(text).tolist()
+                self.index.upsert("documents", [Record(identity, vector, sparse.encode_document(text), payload)], scope)
+            jobs = JobStore(Records(self.index), owned.tenant)
+            job = jobs.create("upload", "documents", owned.groups, [owned.mark])
+            jobs.finish(job.id, "done", report={"told": owned.mark})
+        store = KeyStore(Records(self.index))
+        self.callers = []
+        for tenant in (*TENANTS, "nobody"):
+            for groups in ((), ("sre",), ("dev", "law"), GROUPS):
+                scope = Scope(tenant, frozenset(groups))
+                self.callers.append((scope, store.create("caller", scope, ["read", "write"])[1]))
+        self.jobs = [
+            each.id for tenant in TENANTS for each in JobStore(Records(self.index), tenant).latest(Scope.owner(tenant))
+        ]
+        self.model = ChatModel(self.settings)
+        retriever = Retriever(ThreadedIndex(self.index), dense, sparse, self.settings)
+        self.service = Service(self.settings, self.index, dense, sparse)
+        self.app = create_app(self.settings, Librarian(retriever, self.model, self.settings), self.service)
+
+    def close(self) -> None:
+        self.service.close()
+        self.index.close()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with FakeModel() as model:
+        made = World(tmp_path_factory.mktemp("tenancy"), model.url)
+        yield made
+        made.close()
+
+
+def some_filter(chance: random.Random, depth: int = 0) -> Any:
+    """A filter: sensible, hostile or nonsense."""
+    field = chance.choice(
+        ["metadata.tenant", "tenant", "groups", "team", "metadata.team", "part", "uri", "title", "id", "data.digest"]
+    )
+    value = chance.choice([*TENANTS, *GROUPS, *WORDS, "", "*", None, True, 0, [], ["acme", "rival"]])
+    operator = chance.choice(["eq", "ne", "in", "nin", "exists", "gt", "lte", "prefix", "should", "must_not"])
+    simple = [{field: value}, {field: {operator: value}}, {"field": field, "op": operator, "value": value}]
+    if depth > 2 or chance.random() < 0.5:
+        return chance.choice(simple)
+    inner = [some_filter(chance, depth + 1) for _ in range(chance.randint(1, 3))]
+    return chance.choice(
+        [
+            {"or": inner},
+            {"and": inner},
+            {"not": inner[0]},
+            {"any": inner},
+            {"must_not": inner},
+            {"not": {"not": inner[0]}},
+        ]
+    )
+
+
+def some_request(chance: random.Random, world: World) -> tuple[str, str, Any]:
+    """Method, path and body."""
+    query = " ".join(chance.sample([*WORDS, *(each.mark for each in EVERY)], 3))
+    body: dict[str, Any] = {"top_k": chance.choice([1, 10, 100])}
+    if chance.random() < 0.6:
+        body["filter"] = some_filter(chance)
+    if chance.random() < 0.1:
+        body["collection"] = chance.choice(["documents-1a2b3c4d", RESERVED, "../documents"])
+    kind = chance.random()
+    if kind < 0.7:
+        return "POST", "/v1/search", {"query": query, **body}
+    if kind < 0.8:
+        ask = {"messages": [{"role": "user", "content": query}], "stream": chance.random() < 0.5}
+        return "POST", "/v1/chat/completions", {"model": "librarian", **ask, **body}
+    if kind < 0.87:
+        return "GET", f"/v1/documents?limit=1000&prefix=upload:&collection={body.get('collection', 'documents')}", None
+    if kind < 0.93:
+        return "GET", "/v1/jobs?limit=100", None
+    if kind < 0.97:
+        return "GET", f"/v1/jobs/{chance.choice(world.jobs)}", None
+    return "DELETE", f"/v1/jobs/{chance.choice(world.jobs)}", None
+
+
+@pytest.mark.timeout(300)
+def test_no_mix_of_caller_filter_and_route_tells_of_anothers_documents(world: World) -> None:
+    async def mixes() -> tuple[int, int]:
+        chance, told, succeeded = random.Random(20), 0, 0
+        transport = httpx2.ASGITransport(app=world.app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+            for _ in range(MIXES):
+                scope, token = chance.choice(world.callers)
+                method, path, body = some_request(chance, world)
+                response = await http.request(method, path, json=body, headers={"Authorization": f"Bearer {token}"})
+                assert response.status_code < 500, (path, body, response.text)
+                succeeded += response.is_success
+                said = (
+                    response.text.replace(json.dumps(body.get("query"))[1:-1], "")
+                    if body and "query" in body
+                    else response.text
+                )
+                for owned in EVERY:
+                    shown = owned.mark in said
+                    assert not shown or owned.seen_by(scope), (scope, method, path, body, said[:2000])
+                    told += shown
+        await world.model.aclose()
+        return told, succeeded
+
+    told, succeeded = asyncio.run(mixes())
+    assert told > MIXES / 10, "most mixes found nothing: they try nothing"
+    assert succeeded > MIXES / 3
+
+
+def test_nobody_deletes_what_belongs_to_others(world: World) -> None:
+    async def tries() -> None:
+        transport = httpx2.ASGITransport(app=world.app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+            for scope, token in world.callers:
+                uris = [
+                    f"upload:{each.mark}-{copy}"
+                    for each in EVERY
+                    if not each.seen_by(scope)
+                    for copy in range(len(WORDS))
+                ]
+                headers = {"Authorization": f"Bearer {token}"}
+                response = await http.request("DELETE", "/v1/documents", json={"uris": uris}, headers=headers)
+                assert response.json()["deleted"] == 0, (scope, response.text)
+
+    asyncio.run(tries())
+    for tenant in TENANTS:
+        assert world.index.count("documents", Scope.owner(tenant)) == 4 * len(WORDS)
