@@ -33,6 +33,7 @@ class Question:
 
     `rewrite` says how a follow-up becomes what is searched; the model is always asked in the user's own words. With
     `on_model_failure` "sources" a model that fails before its first word leaves the passages that were found.
+    `passage_tokens` caps what the passages take of the prompt.
     """
 
     text: str
@@ -44,6 +45,16 @@ class Question:
     sampling: Sampling = field(default_factory=Sampling)
     rewrite: Rewrite | None = None
     on_model_failure: Literal["error", "sources"] = "error"
+    passage_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a question found, and whether it is worth an answer. `rewriting` is in milliseconds."""
+
+    result: SearchResult
+    relevant: bool
+    rewriting: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +106,16 @@ class Librarian:
         event and ModelUnavailable at any time (before the first Text not where the question wants the sources then).
         """
         started = time.perf_counter()
-        searched = await self._rewritten(question)
-        rewritten = time.perf_counter()
-        found = await self.retriever.search(
-            searched.text, question.scope, collection=question.collection, top_k=question.top_k, where=question.where
-        )
-        rewriting = (rewritten - started) * 1e3
-        if not relevant(found, self._settings.min_relevance):
+        search = await self.find(question)
+        found, rewriting = search.result, search.rewriting
+        if not search.relevant:
             yield Sources((), found.relevance, _rejected(found, self._settings.min_relevance))
             yield Text(prompt.ABSTENTION)
             yield self._abstained(question, found, rewriting)
             return
+        rewritten = started + rewriting / 1e3
         try:
-            context = await self._assemble(question, found.passages)
+            context = await self.assemble(question, found.passages)
         except ModelUnavailable:
             if question.on_model_failure == "error":
                 raise
@@ -163,6 +171,16 @@ class Librarian:
             },
         )
 
+    async def find(self, question: Question) -> Found:
+        """The first half: rewrite, retrieve, judge. No chat model, but where it is to write the query."""
+        started = time.perf_counter()
+        searched = await self._rewritten(question)
+        rewriting = (time.perf_counter() - started) * 1e3
+        result = await self.retriever.search(
+            searched.text, question.scope, collection=question.collection, top_k=question.top_k, where=question.where
+        )
+        return Found(result, relevant(result, self._settings.min_relevance), rewriting)
+
     async def _rewritten(self, question: Question) -> Rewritten:
         how = question.rewrite or self._settings.rewrite
         language = self._settings.bm25_language
@@ -172,12 +190,16 @@ class Librarian:
             return await rewrite_with_model(question.text, question.history, self.model, language)
         return rewrite(question.text, question.history, language)
 
-    async def _assemble(self, question: Question, passages: Sequence[Passage]) -> Context:
+    async def assemble(self, question: Question, passages: Sequence[Passage]) -> Context:
+        """The prompt with as many of the passages as fit, in the served model's tokens.
+
+        Raises PromptTooLong where not one fits, and ModelUnavailable where the model does not say how it counts.
+        """
         facts = await self.model.facts()
         budget = Budget(
             window=facts.window,
             answer=question.sampling.max_tokens or self._settings.max_answer_tokens,
-            passages=self._settings.max_context_tokens,
+            passages=question.passage_tokens or self._settings.max_context_tokens,
         )
         context = await assemble(
             question.text, passages, question.history, facts.counter, budget, self._settings.context_order

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Annotated
 
@@ -25,7 +25,7 @@ from rag.settings import Settings
 from serve import errands, errors, sse
 from serve.access import admitted, reader
 from serve.leaving import unless_left
-from serve.shapes import ChatRequest, ChatResponse, ErrorResponse, chat_response
+from serve.shapes import ChatMessage, ChatRequest, ChatResponse, ErrorResponse, chat_response
 
 MODEL = "librarian"
 LAST_WORDS_SECONDS = 2.0  # after the deadline, for the event that tells of it
@@ -139,15 +139,12 @@ async def _stream(
 
 def to_question(body: ChatRequest, scope: Scope) -> Question:
     """The request as a question. Raises BadInput where there is nothing to answer."""
-    *before, last = body.messages
-    if last.role != "user" or not last.text().strip():
-        raise BadInput("the last message must be the user's question, with text in it.")
-    history = tuple(Message("system" if each.role == "developer" else each.role, each.text()) for each in before)
+    *history, last = turns_of(body.messages)
     given = {name: getattr(body, name) for name in PASSED_THROUGH if getattr(body, name) is not None}
     return Question(
-        text=last.text(),
+        text=last.content,
         scope=scope,
-        history=history,
+        history=tuple(history),
         collection=body.collection or collection_of(body.model),
         top_k=body.top_k,
         where=None if body.filter is None else from_json(body.filter),
@@ -155,6 +152,14 @@ def to_question(body: ChatRequest, scope: Scope) -> Question:
         rewrite=body.rewrite,
         on_model_failure=body.on_model_failure,
     )
+
+
+def turns_of(messages: Sequence[ChatMessage]) -> list[Message]:
+    """The conversation, with the question last. Raises BadInput where there is none."""
+    turns = [Message("system" if each.role == "developer" else each.role, each.text()) for each in messages]
+    if turns[-1].role != "user" or not turns[-1].content.strip():
+        raise BadInput("the last message must be the user's question, with text in it.")
+    return turns
 
 
 def collection_of(model: str) -> str | None:

@@ -39,7 +39,7 @@ PASSAGES = (
 
 
 class FixedIndex:
-    """Stands for the AsyncIndex behind the retriever, as far as health and the list of models ask it.
+    """Stands for the AsyncIndex behind the retriever, as far as health and the lists of models and collections ask it.
 
     Behind each alias stands a collection; `failure` is what every call raises. What it does not do: hold points.
     """
@@ -63,6 +63,9 @@ class FixedIndex:
             if name in each.aliases:
                 return each
         raise CollectionNotFound(f"there is no collection '{name}'.")
+
+    async def count(self, name: str, scope: Scope, where: Where | None = None) -> int:
+        return next(each.points for each in await self.collections() if each.name == name)
 
 
 class FixedRetriever:

@@ -24,9 +24,13 @@ KEY = "a-key-that-nobody-guesses"
 ROUTES = (
     ("POST", "/v1/chat/completions", ask()),
     ("POST", "/v1/search", {"query": "pods"}),
+    ("POST", "/v1/context", {"query": "pods"}),
     ("GET", "/v1/models", None),
+    ("GET", "/v1/collections", None),
 )
 
+# What names one thing: with a key it is tried where that thing is.
+ROUTES_OF_ONE = (("GET", "/v1/collections/{name}", None),)
 
 # What needs the ingestion engine beside them: with a key they are tried in test_api_documents.py and test_api_jobs.py.
 FEEDING_ROUTES = (

@@ -11,7 +11,7 @@ from rag.errors import SettingsError
 from rag.settings import Settings
 from serve.access import check_exposure
 from tests.fake_model import FakeModel
-from tests.integration.api_routes.routes import FEEDING_ROUTES, KEY, ROUTES, assert_error
+from tests.integration.api_routes.routes import FEEDING_ROUTES, KEY, ROUTES, ROUTES_OF_ONE, assert_error
 from tests.integration.api_server import ApiServer, FixedRetriever
 
 
@@ -64,7 +64,9 @@ class TestKeys:
 
     def test_every_v1_route_is_in_the_list_that_is_tried_here(self, locked: ApiServer) -> None:
         paths = httpx2.get(f"{locked.url}/openapi.json", trust_env=False).json()["paths"]
-        assert {each for each in paths if each.startswith("/v1")} == {path for _, path, _ in (*ROUTES, *FEEDING_ROUTES)}
+        assert {each for each in paths if each.startswith("/v1")} == {
+            path for _, path, _ in (*ROUTES, *ROUTES_OF_ONE, *FEEDING_ROUTES)
+        }
 
     def test_the_key_shows_up_nowhere(self, locked: ApiServer) -> None:
         headers = {"Authorization": f"Bearer {KEY}"}

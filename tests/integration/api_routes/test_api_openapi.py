@@ -20,6 +20,7 @@ class TestTheDocument:
         operations = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
         assert operations == {
             *((method, path) for method, path, _ in ROUTES),
+            ("GET", "/v1/collections/{name}"),
             ("GET", "/healthz"),
             ("GET", "/readyz"),
             ("GET", "/metrics"),
