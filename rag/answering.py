@@ -205,6 +205,8 @@ class Librarian:
             question.text, passages, question.history, facts.counter, budget, self._settings.context_order
         )
         if not context.passages:  # without one the model would answer from nothing
+            if question.passage_tokens:
+                raise PromptTooLong(f"no passage fits into {question.passage_tokens} tokens; allow more (max_tokens).")
             raise PromptTooLong(
                 f"the question leaves no room for a passage in the model's {facts.window} tokens; ask a shorter one."
             )

@@ -102,6 +102,11 @@ class TestRefusals:
     def test_what_cannot_be_asked_is_refused(self, http: httpx2.Client, body: dict[str, Any]) -> None:
         assert_error(http.post("/v1/context", json=body), 400, "invalid_request_error", "invalid_request")
 
+    def test_a_budget_that_holds_no_passage_is_refused_by_its_name(self, http: httpx2.Client) -> None:
+        response = http.post("/v1/context", json={"query": QUERY, "max_tokens": 1})
+        error = assert_error(response, 400, "invalid_request_error", "prompt_too_long")
+        assert "max_tokens" in error["message"]
+
     def test_an_unknown_collection_is_404(self, http: httpx2.Client) -> None:
         response = http.post("/v1/context", json={"query": QUERY, "collection": "nowhere"})
         assert_error(response, 404, "not_found_error", "collection_not_found")

@@ -1,0 +1,56 @@
+"""Requests made up from the OpenAPI document: no answer is a server error, and every one is as the document says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.fake_model import FakeModel
+from tests.integration.api_server import ApiServer, FixedRetriever
+
+# Left out: that whatever fits the document is accepted. It cannot say that a conversation ends with a question.
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+EXAMPLES = 10
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[ApiServer]:
+    with FakeModel(fail={"tokenize": 404}) as model, ApiServer(FixedRetriever(), llm_url=model.url) as api:
+        yield api
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/chat/completions"),
+        ("POST", "/v1/context"),
+        ("POST", "/v1/search"),
+        ("GET", "/v1/collections/{name}"),
+    ],
+)
+def test_made_up_requests_are_answered_as_documented(served: ApiServer, method: str, path: str) -> None:
+    schema = schemathesis.openapi.from_url(f"{served.url}/openapi.json")
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=schema[path][method].as_strategy())
+    def each(case: Any) -> None:
+        case.validate_response(case.call(base_url=served.url, timeout=20), checks=CHECKS)
+
+    each()
