@@ -3,6 +3,9 @@
 An answer streams through `CitationFilter`. Markers of passages that were really supplied stay, in one form (`[2]`);
 every other numbered marker is taken out. Where a sentence ends without a marker and its words stand in a supplied
 passage, the service adds the marker itself and says so (origin "matched"): small models seldom cite.
+
+A model that obeys a hostile document is reckoned with: a marker is not made the text of a link, and no picture is
+written, which a client would fetch from an address that says what the conversation was about.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from rag.prompt import neutralise
+from rag.prompt import INVISIBLE, neutralise
 from rag.schema import Citation, Passage
 
 MATCH_COVERAGE = 0.7
@@ -28,6 +31,13 @@ END_LENGTH = 64
 
 _MARKER = re.compile(r"\[\s*(?:passages?\s+)?(\d{1,9}(?:\s*[,;–-]\s*\d{1,9})*)\s*\]", re.IGNORECASE)
 _MARKER_START = re.compile(r"\[\s*(?:p|pa|pas|pass|passa|passag|passages?\s*)?[\d\s,;–-]*", re.IGNORECASE)
+_OPEN_MARKER = re.compile(r"\[\s*(?:p|pa|pas|pass|passa|passag|passages?\s*)?[\d\s,;–-]*\Z", re.IGNORECASE)
+
+# Joiners and variation selectors: scripts and emoji need them, so an answer keeps them. Behind ASCII they have no use
+# but to hide a marker: "[9" and one more.
+_JOINERS = frozenset(map(chr, (0x200C, 0x200D, *range(0xFE00, 0xFE10))))
+_NEEDLESS = re.compile("(?<=[\x00-\x7f])[\u200c\u200d\ufe00-\ufe0f]+")
+_LETTER = re.compile(r"[^\W\d_]")
 _ENDS = ".!?…"
 _CLOSERS = "\"'”’)*_`"
 _SPECIAL = re.compile(r"[\[.!?…\n]")
@@ -68,6 +78,7 @@ class CitationFilter:
         read = [neutralise(f"{each.title} {' '.join(each.heading_path)} {each.text}") for each in passages]
         self._words = [content_words(each) for each in read]  # of what the model was shown
         self._buffer = ""
+        self._last = ""  # character of the raw stream that was kept
         self._sentence = ""
         self._sentence_cited = False
         self._heard: Counter[str] = Counter()
@@ -77,13 +88,20 @@ class CitationFilter:
 
     def feed(self, text: str) -> str:
         """Take a piece of the raw stream and return the text to show, possibly empty."""
-        self._buffer += text
+        self._buffer += self._visible(text)
         return self._drain(final=False)
 
     def finish(self) -> str:
         """The stream has ended: the rest of the text to show."""
         shown = self._drain(final=True)
         return shown + self._end_sentence()
+
+    def _visible(self, text: str) -> str:
+        """The text without characters that hide a marker, turn the direction of an address, or cannot be sent."""
+        text = INVISIBLE.sub(lambda match: match[0] if match[0] in _JOINERS else "", text)
+        text = _NEEDLESS.sub("", self._last + text)[len(self._last) :]
+        self._last = text[-1:] or self._last
+        return text
 
     def _drain(self, final: bool) -> str:
         shown = ""
@@ -137,13 +155,32 @@ class CitationFilter:
         for number in dict.fromkeys(int(each) for each in re.findall(r"\d+", marker.group(1))):
             if 1 <= number <= len(self._passages):
                 shown += self._mark(number, matched=False)
+            elif _OPEN_MARKER.search(self.text[-MARKER_LENGTH:]):  # without it, "[[9]7]" would be left as "[7]"
+                shown += self._put(f"({number})")
         return shown
 
     def _emit(self, length: int) -> str:
         text, self._buffer = self._buffer[:length], self._buffer[length:]
+        return self._put(self._gap(text) + text)
+
+    def _put(self, text: str) -> str:
         self._sentence += text
         self.text += text
         return text
+
+    def _gap(self, text: str) -> str:
+        """A space, which is all that it takes, where Markdown would make a picture, or a link of a citation.
+
+        Within code too: whether a backtick opens code is not known before the other one comes.
+        """
+        if text.startswith("[") and self.text.endswith("!"):
+            return " "
+        if not self.citations or self.citations[-1].end != len(self.text):
+            return ""
+        if text.startswith(("(", "[")):
+            return " "
+        line = re.split(r"[\n\r]", self.text)[-1] if text.startswith(":") else "a"
+        return "" if _LETTER.search(line) else " "  # "[1]: address" on a line of its own would make every [1] a link
 
     def _listen(self) -> None:
         """Notice a model that says the same sentence over and over: small ones do, and would until their limit."""

@@ -13,7 +13,7 @@ from ingest.loading.reading import load
 from ingest.loading.titles import clean_title, title_from_path
 
 # Part of every content hash: raise it when a loader's output changes, and documents are read anew.
-LOADER_VERSION = "2"
+LOADER_VERSION = "3"
 
 __all__ = [
     "LOADER_VERSION",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ingest.loading.hiding import is_hidden
 from ingest.loading.markup import long_table
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -25,7 +26,6 @@ _CLASSES = frozenset((
     "mw-editsection", "navbar", "navbox", "noprint", "reference", "sidebar", "skip-link", "sr-only",
     "visually-hidden",
 ))  # fmt: skip
-_NOT_SHOWN = re.compile(r"display\s{0,9}:\s{0,9}none|visibility\s{0,9}:\s{0,9}hidden", re.IGNORECASE)
 _LANGUAGE = re.compile(r"\b(?:language|lang|highlight-source)-([\w+#]{1,20})")
 _SPACES = re.compile(r"[ \t\n\r\f\v\u00a0]+")
 _MAX_NESTED = 12  # levels of lists, quotations and emphasis that are written
@@ -45,7 +45,7 @@ def is_unseen(element: Any, inside: bool) -> bool:
         return True
     if element.get("hidden") is not None or element.get("aria-hidden") == "true":
         return True
-    if (element.get("role") or "").lower() in _ROLES or _NOT_SHOWN.search((element.get("style") or "")[:500]):
+    if (element.get("role") or "").lower() in _ROLES or is_hidden(element):
         return True
     return not _CLASSES.isdisjoint((element.get("class") or "")[:1000].lower().split())
 
@@ -102,7 +102,7 @@ class HtmlWriter:
         """Writes an element that is a block as a whole: code, a table, a formula."""
         if tag == "pre":
             self._flush()
-            code = "".join(element.itertext()).strip("\n")
+            code = _shown_text(element).strip("\n")
             if code.strip():
                 said = _LANGUAGE.search(
                     " ".join([element.get("class") or "", *(c.get("class") or "" for c in element)])
@@ -115,7 +115,7 @@ class HtmlWriter:
         if tag == "table" and (rows := _rows(element)):
             self._flush()
             for caption in element.iterchildren("caption"):
-                self._block(_flat("".join(caption.itertext())))
+                self._block(_flat(_shown_text(caption)))
             for block in long_table(rows):
                 self._block(block)
             return True
@@ -209,9 +209,11 @@ def _rows(table: Any) -> list[list[str]] | None:
     below: dict[int, tuple[int, str]] = {}  # by column: for how many more rows a cell above goes on
     for row in table.iter("tr"):
         line: list[str] = []
+        if _is_hidden_row(row, table):
+            continue
         for cell in row.iterchildren("td", "th"):
             _fill(line, below)
-            words = _cell(cell)
+            words = "" if is_unseen(cell, inside=True) else _cell(cell)
             rowspan, colspan = _span(cell, "rowspan"), _span(cell, "colspan")
             if rowspan > 1:
                 below[len(line)] = (rowspan - 1, words)
@@ -223,6 +225,29 @@ def _rows(table: Any) -> list[list[str]] | None:
     if not cells or max(map(len, rows)) < 2 or sum(map(len, cells)) / len(cells) > _LAYOUT_CELL:
         return None
     return rows
+
+
+def _is_hidden_row(row: Any, table: Any) -> bool:
+    group = row.getparent()
+    return is_unseen(row, inside=True) or (group is not table and is_unseen(group, inside=True))
+
+
+def _shown_text(element: Any) -> str:
+    """All text of the element that a reader sees, as it stands."""
+    from lxml import etree
+
+    words = [element.text or ""]
+    walk = etree.iterwalk(element, events=("start", "end"))
+    for event, each in walk:
+        if each is element:
+            continue
+        if event == "end":
+            words.append(each.tail or "")
+        elif is_unseen(each, inside=True):
+            walk.skip_subtree()
+        else:
+            words.append(each.text or "")
+    return "".join(words)
 
 
 def _fill(line: list[str], below: dict[int, tuple[int, str]]) -> None:

@@ -11,6 +11,7 @@ import yaml
 
 from ingest.loading.decoding import decode
 from ingest.loading.interface import Limits, Loaded
+from ingest.loading.raw_html import element_end, is_hidden_tag
 from ingest.loading.titles import facts
 
 # Documents are anybody's: every pattern here takes time in proportion to the text, whatever the text is.
@@ -41,6 +42,7 @@ _TOKEN = re.compile(
     r"^[ \t>]*(?:[-*+][ \t]+|\d{1,9}[.)][ \t]+)?(?P<fence>`{3,}|~{3,})"
     r"|(?P<ticks>`+)"
     r"|(?P<comment><!--)"
+    r"|<(?P<element>[A-Za-z][A-Za-z0-9-]{0,20})(?P<said>(?=[\s>])[^<>]{0,2000})>"
     r"|\{\{[<%](?P<call>[^{}]*)[>%]\}\}"
     r"|(?P<anchor>(?<![ \t])[ \t]*\{(?:#[\w:.-]+|:[^{}\n]*)\}[ \t]*$)"
     r"|(?P<snippet>^[ \t]*-{1,4}8<-{1,4}(?:[ \t].*)?$\n?)",
@@ -113,8 +115,11 @@ def _toml_pairs(head: str) -> Iterator[tuple[str, str]]:
 
 
 def _undressed(text: str) -> str:
-    """The text without comments, shortcodes, anchors and includes; in code only shortcodes that stand for a text go."""
-    kept, position, no_more_comments = [], 0, False
+    """The text without comments, hidden elements, shortcodes, anchors and includes.
+
+    In code only shortcodes that stand for a text go.
+    """
+    kept, position, no_more_comments, unclosed = [], 0, False, set[str]()
     while match := _TOKEN.search(text, position):
         kept.append(text[position : match.start()])
         position = match.end()
@@ -131,6 +136,15 @@ def _undressed(text: str) -> str:
                 kept.append(match[0])
             else:
                 position = end + 3
+        elif match["element"]:
+            name, end = match["element"].lower(), -1
+            if name not in unclosed and is_hidden_tag(name, match["said"]):
+                end = element_end(text, name, position)
+                unclosed |= {name} if end < 0 else set()  # looked for once only
+            if end < 0:
+                kept.append(match[0])
+            else:
+                position = end
         elif match["call"] is not None:
             kept.append(_called(match))
     return "".join([*kept, text[position:]])

@@ -10,6 +10,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from rag.citations import END_LENGTH, MARKER_LENGTH, MATCH_COVERAGE, MATCH_WORDS, CitationFilter, content_words
+from rag.prompt import INVISIBLE
 from rag.schema import Citation, Passage
 from tests.conftest import make_passage
 
@@ -36,6 +37,11 @@ def cited(text: str, passages: Sequence[Passage] = PASSAGES) -> list[tuple[int, 
 
 def shown(text: str, passages: Sequence[Passage] = PASSAGES) -> str:
     return run([text], passages)[1]
+
+
+def _seen(text: str) -> str:
+    """The text without characters that nobody sees."""
+    return re.sub("[\u200c\u200d\ufe00-\ufe0f]", "", INVISIBLE.sub("", text))
 
 
 snippets = st.sampled_from(
@@ -100,13 +106,16 @@ class TestStreams:
         self, case: tuple[str, list[str]]
     ) -> None:
         assume("`" not in case[0])  # code is left alone
+        # A forged marker within another is kept, as no marker.
+        assume(not re.search(r"\[[\spasge\d,;–-]*\[", case[0], re.IGNORECASE))
         said, citations = case[0], run(case[1])[0]
         kept = _without([each for each in citations.citations if each.origin == "matched"], citations.text)
         markers = r"\[\s*(?:passages?\s+)?\d{1,9}(?:\s*[,;–-]\s*\d{1,9})*\s*\]"
-        assert re.sub(r"\[\d\]", "", kept) in {
-            re.sub(markers, "", said, flags=re.IGNORECASE),
-            re.sub(r"\[\d\]", "", re.sub(markers, "", said, flags=re.IGNORECASE)),
-        }
+        bare = re.sub(markers, "", _seen(said), flags=re.IGNORECASE)
+        loose = {
+            _seen(each).replace(" ", "") for each in (bare, re.sub(r"\[\d\]", "", bare))
+        }  # a space may break a link
+        assert _seen(re.sub(r"\[\d\]", "", kept)).replace(" ", "") in loose
 
     @given(st.lists(snippets, max_size=12), st.integers(0, 200))
     def test_what_is_held_back_is_bounded(self, parts: list[str], brackets: int) -> None:
