@@ -96,6 +96,7 @@ class TestStreams:
     def test_every_number_in_brackets_is_a_citation_of_a_passage_that_was_supplied(
         self, case: tuple[str, list[str]], supplied: int
     ) -> None:
+        assume("`" not in case[0])  # code is left alone
         citations, _ = run(case[1], PASSAGES[:supplied])
         for match in re.finditer(r"\[\s*(\d{1,4})\s*\]", citations.text):
             assert 1 <= int(match.group(1)) <= supplied
