@@ -69,6 +69,7 @@ def build() -> typer.Typer:
         commands.search,
         commands.up,
         commands.serve,
+        commands.mcp,
         commands.model,
         commands.doctor,
         commands.config,

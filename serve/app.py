@@ -18,7 +18,7 @@ from serve.access import KeyCache, Turnstile, check_exposure, local_names
 from serve.guard import Guard, Limit
 from serve.metrics import Metrics
 from serve.readings import Readings
-from serve.routes import chat, collections, context, documents, health, jobs, keys, models, page, reading, search
+from serve.routes import chat, collections, context, documents, health, jobs, keys, mcp, models, page, reading, search
 from serve.watching import Watched
 
 
@@ -46,8 +46,9 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
     app.state.parsing = asyncio.Lock()
     app.state.metrics = metrics
     app.state.turnstile = Turnstile(settings.max_concurrent_requests, metrics)
+    app.state.tools = mcp.Tools(package_version(), settings.max_request_bytes)
     errors.install(app)
-    for routes in (chat, context, collections, search, documents, reading, jobs, models, keys, health, page):
+    for routes in (chat, context, collections, search, documents, reading, jobs, models, keys, mcp, health, page):
         app.include_router(routes.router)
     if settings.cors_origins:  # inside the Guard, so that what it answers has the Guard's headers
         app.add_middleware(
