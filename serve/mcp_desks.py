@@ -60,7 +60,9 @@ class RemoteDesk:
     async def answer(self, question: str, collection: str | None, top_k: int | None) -> AnswerResult:
         """As in Desk."""
         body = {"messages": [{"role": "user", "content": question}], **self._body(collection, top_k)}
-        text, last, context = "", {}, []
+        text = ""
+        last: dict[str, Any] = {}
+        context: list[dict[str, Any]] = []
         async with aclosing(self._client.chat(body)) as chunks:
             async for chunk in chunks:
                 context = chunk.get("context", context)
