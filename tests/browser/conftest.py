@@ -69,7 +69,7 @@ class Seen:
             expect(self.page.locator(".turn").nth(before).get_by_role("button", name="Retry")).to_be_visible()
 
 
-@pytest.fixture(scope="module")  # Playwright's event loop runs until it stops: none of asyncio's own could run meanwhile
+@pytest.fixture(scope="module")  # no longer: Playwright's event loop runs until it stops, and no other can meanwhile
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("needs Chromium: apt-get install chromium")
