@@ -1,7 +1,7 @@
 # One wish, one word. `make` alone lists them.
 PYTHON ?= python3
 DOCS ?= docs
-QUESTION ?= Where is the engine's log?
+QUESTION ?= In which file does the engine write its log?
 DEMO_FLAGS ?=
 # More than the cores of a small machine: many tests wait for a process or a timeout.
 TEST_WORKERS ?= 4

@@ -8,7 +8,7 @@ import time
 
 from rag.errors import BadInput, EngineError, IndexLocked, LibrarianError
 from rag.index import holder
-from rag.settings import Settings
+from rag.settings import Loaded, Settings
 from serve import asking
 from serve.access import check_exposure
 from serve.engine.process import Engine
@@ -17,6 +17,13 @@ from serve.server import OpenIngestor, Server, base_url, bind, run_server
 from serve.terminal import print_answer
 
 WATCH_S = 0.5
+
+
+def for_a_terminal(loaded: Loaded) -> Settings:
+    """The settings, with a log line for each answer only where a log level was asked for: answers stream here too."""
+    if "log_level" in loaded.sources:
+        return loaded.settings
+    return loaded.settings.model_copy(update={"log_level": "warning"})
 
 
 def run_together(

@@ -26,7 +26,7 @@ def up(
     """
     from librarian import open_ingestor
     from rag.settings import load
-    from serve.together import run_together
+    from serve.together import for_a_terminal, run_together
 
     flags = {
         "host": host,
@@ -36,4 +36,4 @@ def up(
         "qdrant_url": qdrant_url,
         "llm_url": llm_url,
     }
-    run_together(load(flags, pairs=set_).settings, ask, once, open_ingestor)
+    run_together(for_a_terminal(load(flags, pairs=set_)), ask, once, open_ingestor)
