@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from ingest.counting import Counted
+from ingest.permissions import check_replaceable, not_yours, sees
 from ingest.polite import PoliteEncoder
 from ingest.report import Progress
 from ingest.uploads import UploadFolder, upload_uri
@@ -24,7 +25,6 @@ from rag.encoders import Bm25Encoder, DenseEncoder, same_encoder
 from rag.errors import (
     BadInput,
     Cancelled,
-    CollectionNotFound,
     FingerprintMismatch,
     IndexLocked,
     LibrarianError,
@@ -122,8 +122,8 @@ class Service:
             )
         for each in documents:
             if not may_write(scope, each.groups):
-                raise NotYours(_not_yours(each.name, each.groups, scope))
-        self._check_writable(collection, [upload_uri(each.name) for each in documents], scope)
+                raise NotYours(not_yours(each.name, each.groups, scope))
+        check_replaceable(self._index, collection, [upload_uri(each.name) for each in documents], scope)
         work = upload_work(self._settings.model_copy(update={"collection": collection}), documents)
         names = [each.name for each in documents]
         return self._enqueue("upload", work, collection, sorted(scope.groups or ()), names, spool)
@@ -175,10 +175,10 @@ class Service:
         check_not_reserved(collection)
         name = self._index.describe(collection).name
         held = groups_of(self._index, name, uris, scope.tenant)
-        seen = {uri: groups for uri, groups in held.items() if any(_sees(scope, each) for each in groups)}
+        seen = {uri: groups for uri, groups in held.items() if any(sees(scope, each) for each in groups)}
         for uri, groups in seen.items():
             if not all(may_write(scope, each) for each in groups):
-                raise NotYours(_not_yours(uri, next(iter(groups)), scope))
+                raise NotYours(not_yours(uri, next(iter(groups)), scope))
         self._check_not_busy(collection, seen)
         Writer(self._index, name, Scope.owner(scope.tenant), self._sparse, "").delete(list(seen))
         return len(seen)
@@ -348,13 +348,6 @@ class Service:
                 self._asked.setdefault(identity, why)
         self._withdraw(identity, why)
 
-    def _check_writable(self, collection: str, uris: Sequence[str], scope: Scope) -> None:
-        with suppress(CollectionNotFound):
-            name = self._index.describe(collection).name
-            for uri, groups in groups_of(self._index, name, uris, scope.tenant).items():
-                if not all(may_write(scope, each) for each in groups):
-                    raise NotYours(f"'{uri}' is there already and is not yours to replace: send it under another name.")
-
     def _check_not_busy(self, collection: str, uris: Any) -> None:
         for job in self._store.active():
             if job.collection != collection:
@@ -395,13 +388,3 @@ def _some(sources: Sequence[str]) -> list[str]:
     """What a job's record names of its sources: it is written every few seconds."""
     more = len(sources) - MAX_NAMED_SOURCES
     return [*sources[:MAX_NAMED_SOURCES], *([f"… and {more} more"] if more > 0 else [])]
-
-
-def _sees(scope: Scope, groups: Sequence[str]) -> bool:
-    return scope.groups is None or not groups or bool(scope.groups & set(groups))
-
-
-def _not_yours(name: str, groups: Sequence[str], scope: Scope) -> str:
-    whose = f"groups {', '.join(sorted(groups))}" if groups else "everyone"
-    can = f"some of the groups {', '.join(sorted(scope.groups))}" if scope.groups else "everyone"
-    return f"'{name}' is for {whose}; this service writes and deletes documents for {can} only."

@@ -9,7 +9,6 @@ This is the only file of the project that reads the environment for settings.
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from rag.errors import SettingsError
-from rag.urls import without_password
+from rag.setting_errors import invalid_setting, unknown_setting
 
 PREFIX = "LIBRARIAN_"
 TEST_PREFIX = "LIBRARIAN_TEST_"
@@ -323,7 +322,7 @@ def load(
     for source, layer in layers:
         for name, value in layer.items():
             if name not in Settings.model_fields:
-                raise SettingsError(_unknown(name, source))
+                raise SettingsError(unknown_setting(Settings, name, source))
             if value == "":  # says "as if it were not set", also of what a weaker source has set
                 values.pop(name, None)
                 sources.pop(name, None)
@@ -333,7 +332,7 @@ def load(
     try:
         return Loaded(Settings(**values), sources)
     except ValidationError as error:
-        raise SettingsError(_invalid(error, sources)) from None
+        raise SettingsError(invalid_setting(Settings, error, sources)) from None
 
 
 def job_completion_index() -> int:
@@ -377,28 +376,7 @@ def _from_env(variables: Mapping[str, str | None], source: str) -> dict[str, Any
             continue
         name = key[len(PREFIX) :].lower()
         if name not in Settings.model_fields:
-            raise SettingsError(_unknown(name, source, shown=key))
+            raise SettingsError(unknown_setting(Settings, name, source, shown=key))
         if value:  # an empty variable means "not set", as in most shells' idiom
             found[name] = value
     return found
-
-
-def _unknown(name: str, source: str, shown: str | None = None) -> str:
-    near = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.5)
-    hint = near[0] if near else None
-    if hint and shown:
-        hint = PREFIX + hint.upper()
-    advice = f"did you mean '{hint}'?" if hint else "`librarian config` lists every setting."
-    return f"unknown setting '{shown or name}' ({source}); {advice}"
-
-
-def _invalid(error: ValidationError, sources: Mapping[str, str]) -> str:
-    first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0])
-    field = Settings.model_fields[name]
-    given = "" if "SecretStr" in str(field.annotation) else f" {without_password(str(first['input']))!r}"
-    reason = str(first["msg"]).removeprefix("Value error, ")
-    return (
-        f"setting '{name}' ({sources.get(name, 'default')}) has a value{given} that does not fit: {reason}. "
-        f"It means: {field.description}."
-    )
