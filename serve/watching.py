@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -53,7 +53,7 @@ class Watched(Librarian):
                         self._note(question, outcome, seconds, event)
                         if spans:
                             asked = outcome not in {"abstained", "unavailable"}
-                            spans.whole(event, (await self.model.facts()).name if asked else None)
+                            spans.whole(event, await self._model_name() if asked else None)
                     yield event
         except BaseException as error:
             if answer is None:
@@ -61,6 +61,12 @@ class Watched(Librarian):
                 if spans:
                     spans.broken(code)
             raise
+
+    async def _model_name(self) -> str | None:
+        """The model's name; None where its server is gone since it answered: a trace may not fail a whole answer."""
+        with suppress(LibrarianError):
+            return (await self.model.facts()).name
+        return None
 
     def _broke_off(self, question: Question, error: BaseException, seconds: float) -> str:
         outcome: Outcome = "failed"
