@@ -100,7 +100,7 @@ class _Watch:
         finally:
             server.should_exit = server.should_exit or self._once
         if not self._once:
-            print(f'\nAsk more:  librarian ask "…"   or   POST {settings.api_url}/v1/chat/completions', flush=True)
+            print(f'\nAsk more:  {settings.api_url} in a browser   or   librarian ask "…"', flush=True)
 
 
 def _say(line: str) -> None:
