@@ -86,7 +86,7 @@ class KeyStore:
     ) -> tuple[Key, str]:
         """A new key for `scope`, and the token, which is kept nowhere. `lifetime` is in seconds. Raises BadInput."""
         identity, secret = secrets.token_hex(8), secrets.token_hex(32)
-        now = self._clock()
+        now = round(self._clock(), 3)  # milliseconds: the engine's JSON may change the last bit of a longer number
         key = Key(
             identity,
             _checked(name, "the key's name", _MAX_NAME),
@@ -95,7 +95,7 @@ class KeyStore:
             _permissions(permissions),
             now,
             hashlib.sha256(secret.encode()).hexdigest(),
-            None if lifetime is None else now + lifetime,
+            None if lifetime is None else round(now + lifetime, 3),
         )
         if key.tenant.startswith(RESERVED):
             raise BadInput(f"tenants that begin with '{RESERVED}' are the service's own.")
