@@ -91,7 +91,8 @@ def test_who_is_turned_away_is_counted_and_a_reader_who_leaves_too(api: ApiServe
     model.hangs_after = 1
     url = f"{api.v1}/chat/completions"
     with httpx2.stream("POST", url, json=ask(stream=True), trust_env=False, timeout=20) as response:
-        next(response.iter_raw())
+        pieces = response.iter_raw()  # kept: letting go of it would close the connection
+        next(pieces)
         assert post(api, "search", {"query": "pods"}).status_code == 429
     assert api.metric("librarian_turned_away_total") == api.metric("librarian_request_places") == 1
     assert wait_until(lambda: api.metric("librarian_answers_total", outcome="broken_off") == 1)
