@@ -14,7 +14,7 @@ export PIP_CONSTRAINT := $(CURDIR)/requirements/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_FLAGS := --quiet --no-deps --require-hashes
 
-.PHONY: help demo up install engine dev test test-browser test-engine check format lock wheel clean bench-chunking bench-encoders bench-index bench-ingest bench-retrieval
+.PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-chunking bench-encoders bench-index bench-ingest bench-retrieval
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -27,6 +27,7 @@ demo: install $(if $(LIBRARIAN_LLM_URL),,engine) ## ingest docs/ (or DOCS=path),
 
 install: $(VENV)/.service ## the service's environment
 engine: $(ENGINE)/.ready ## vLLM on CPU in an environment of its own, and its model
+tune: $(VENV)/.tune ## what training needs besides (librarian tune)
 dev: $(VENV)/.dev ## what tests and checks need besides
 
 $(VENV)/.service: requirements/service.txt pyproject.toml
@@ -42,6 +43,11 @@ $(VENV)/.service: requirements/service.txt pyproject.toml
 $(VENV)/.dev: $(VENV)/.service requirements/dev.txt
 	@echo "── Installing what tests and checks need"
 	@$(BIN)/pip install $(PIP_FLAGS) -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.tune: $(VENV)/.service requirements/tune.txt
+	@echo "── Installing what training needs"
+	@$(BIN)/pip install $(PIP_FLAGS) -r requirements/tune.txt
 	@touch $@
 
 $(ENGINE)/.installed: requirements/engine.txt requirements/models.txt

@@ -48,6 +48,7 @@ index differs from the source (ingest --check) · 12 an evaluation does not pass
 def build() -> typer.Typer:
     """The command with all its sub-commands."""
     from eval import command as eval_command
+    from eval.tune import command as tune_command
     from ingest import collections_command
     from ingest.command import ingest
     from ingest.reindex_command import reindex
@@ -78,6 +79,7 @@ def build() -> typer.Typer:
     app.add_typer(collections_command.app(), name="collections")
     app.add_typer(commands.keys_app(), name="keys")
     app.add_typer(eval_command.app(), name="eval")
+    app.add_typer(tune_command.app(), name="tune")
     return app
 
 

@@ -1,8 +1,9 @@
 """Every setting: its name, default, unit and meaning; and how the four sources of settings are joined.
 
 A setting `top_k` is the flag `--top-k` where a command has it, the variable `LIBRARIAN_TOP_K`, or `top_k = 8` in
-`librarian.toml`. Strength: flags, then environment, then `.env`, then `librarian.toml`, then the default. An unknown
-name or a value that does not fit is an error that names the source and the nearest valid setting.
+`librarian.toml`. Strength: flags, then environment, then `.env`, then `librarian.toml`, then what was promoted by
+`librarian tune promote`, then the default. An unknown name or a value that does not fit is an error that names the
+source and the nearest valid setting.
 
 This is the only file of the project that reads the environment for settings.
 """
@@ -22,11 +23,13 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, V
 
 from rag.errors import SettingsError
 from rag.setting_errors import invalid_setting, unknown_setting
+from rag.tuning import in_service
 
 PREFIX = "LIBRARIAN_"
 TEST_PREFIX = "LIBRARIAN_TEST_"
 TOML_FILE = "librarian.toml"
 ENV_FILE = ".env"
+PROMOTED = "tune promote"  # as a source of settings
 
 
 class Settings(BaseModel):
@@ -319,7 +322,7 @@ def load(
     ]
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    for source, layer in layers:
+    for source, layer in [(PROMOTED, in_service.settings_of(_data_dir(layers))), *layers]:
         for name, value in layer.items():
             if name not in Settings.model_fields:
                 raise SettingsError(unknown_setting(Settings, name, source))
@@ -333,6 +336,13 @@ def load(
         return Loaded(Settings(**values), sources)
     except ValidationError as error:
         raise SettingsError(invalid_setting(Settings, error, sources)) from None
+
+
+def _data_dir(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Path:
+    """The data folder that the strongest of the layers names."""
+    given = next((layer["data_dir"] for _, layer in reversed(layers) if "data_dir" in layer), "")
+    known = given if given and isinstance(given, str | Path) else Settings.model_fields["data_dir"].default
+    return Path(known).expanduser()
 
 
 def job_completion_index() -> int:

@@ -165,6 +165,7 @@ def hash_folder(folder: Path) -> str:
         if path.is_file()
         and path.suffix in {".safetensors", ".bin", ".pt", ".json", ".txt", ".model"}
         and not path.name.startswith((".", "training_", "trainer_", "optimizer", "scheduler", "rng_state"))
+        and path.name != "card.json"  # what a tuned model says of itself
     ]
     for path in files:
         digest.update(path.relative_to(folder).as_posix().encode())

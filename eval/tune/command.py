@@ -1,0 +1,20 @@
+"""`librarian tune …`."""
+
+from __future__ import annotations
+
+import typer
+
+HELP = """Make the encoder, the reranker and the chat model better at your documents, and prove it before it is used.
+
+Training needs the extra `tune`: pip install 'librarian-rag[tune]', or `make tune` in a checkout.
+"""
+
+
+def app() -> typer.Typer:
+    """The sub-command with its own sub-commands."""
+    from eval.tune.listing_command import list_, show
+
+    made = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None)
+    made.command("list")(list_)
+    made.command()(show)
+    return made
