@@ -13,9 +13,11 @@ from rag.index import holder
 from rag.schema import Scope
 from rag.settings import Settings
 from rag.wiring import open_librarian
-from serve import shapes
+from serve.answer_shapes import citation_list, context_list
 from serve.client import ApiClient
 from serve.engine.model import served_folder
+from serve.search_shapes import search_response
+from serve.shapes import dropped_list, rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ async def search(settings: Settings, query: str, top_k: int | None, where: Filte
             await client.aclose()
     async with open_librarian(settings) as librarian:
         found = await librarian.retriever.search(query, _scope(settings), top_k=top_k, where=where)
-    return shapes.search_response(found).model_dump()
+    return search_response(found).model_dump()
 
 
 async def ask(
@@ -98,12 +100,12 @@ async def _ask_here(settings: Settings, asked: Question) -> AsyncGenerator[Given
                 if isinstance(event, Text):
                     yield event.text
                 elif isinstance(event, Sources):
-                    context = [each.model_dump() for each in shapes.context_list(event.passages, None)]
+                    context = [each.model_dump() for each in context_list(event.passages, None)]
                     yield Given(context)
                 else:
-                    citations = [each.model_dump() for each in shapes.citation_list(event.citations)]
-                    dropped = [each.model_dump() for each in shapes.dropped_list(event.dropped)]
-                    yield End(citations, dropped, event.finish_reason == "abstained", shapes.rounded(event.timings_ms))
+                    citations = [each.model_dump() for each in citation_list(event.citations)]
+                    dropped = [each.model_dump() for each in dropped_list(event.dropped)]
+                    yield End(citations, dropped, event.finish_reason == "abstained", rounded(event.timings_ms))
 
 
 def _options(settings: Settings, top_k: int | None, where: Filter | None) -> dict[str, Any]:

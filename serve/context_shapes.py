@@ -9,9 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from rag.answering import Found
 from rag.rewriting import Rewrite
 from rag.schema import Context, Role
+from serve.chat_shapes import MAX_MESSAGES, ChatMessage
 from serve.shapes import (
-    MAX_MESSAGES,
-    ChatMessage,
     DroppedBody,
     GivenFilter,
     Name,

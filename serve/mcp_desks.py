@@ -9,10 +9,11 @@ from typing import Any
 from rag.answering import Librarian, Question
 from rag.schema import Scope
 from rag.settings import Settings
+from serve.answer_shapes import citation_list, context_list
 from serve.client import ApiClient
 from serve.mcp_tools import AnswerResult
 from serve.metrics import Metrics
-from serve.shapes import SearchResponse, citation_list, context_list, search_response
+from serve.search_shapes import SearchResponse, search_response
 
 
 class OwnDesk:

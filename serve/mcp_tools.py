@@ -11,7 +11,9 @@ from mcp.types import ToolAnnotations
 from pydantic import BaseModel, Field
 
 from rag.errors import LibrarianError
-from serve.shapes import CitationBody, ContextPassage, Name, SearchResponse
+from serve.answer_shapes import CitationBody, ContextPassage
+from serve.search_shapes import SearchResponse
+from serve.shapes import Name
 
 INSTRUCTIONS = (
     "Librarian holds documents. `search` finds passages in them; `answer` answers a question from them with numbered "

@@ -8,7 +8,8 @@ from typing import Any
 
 from rag.answering import Sources, Text
 from rag.schema import Answer
-from serve import shapes
+from serve.answer_shapes import citation_list, context_list, url_citations, usage_body
+from serve.shapes import dropped_list, rounded
 
 DONE = b"data: [DONE]\n\n"
 
@@ -37,26 +38,26 @@ class ChunkWriter:
         if isinstance(event_, Text):
             return self._chunk({"content": event_.text})
         if isinstance(event_, Sources):
-            dropped = [each.model_dump() for each in shapes.dropped_list(event_.dropped)]
+            dropped = [each.model_dump() for each in dropped_list(event_.dropped)]
             extra: dict[str, Any] = {"relevance": event_.relevance, "dropped": dropped}
             if self._include_context:
-                extra["context"] = [each.model_dump() for each in shapes.context_list(event_.passages, None)]
+                extra["context"] = [each.model_dump() for each in context_list(event_.passages, None)]
             return self._chunk({"role": "assistant", "content": ""}, extra=extra)
         return self._last(event_)
 
     def _last(self, answer: Answer) -> bytes:
-        notes = [each.model_dump() for each in shapes.url_citations(answer)]
+        notes = [each.model_dump() for each in url_citations(answer)]
         extra = {
-            "citations": [each.model_dump() for each in shapes.citation_list(answer.citations)],
-            "dropped": [each.model_dump() for each in shapes.dropped_list(answer.dropped)],
+            "citations": [each.model_dump() for each in citation_list(answer.citations)],
+            "dropped": [each.model_dump() for each in dropped_list(answer.dropped)],
             "abstained": answer.finish_reason == "abstained",
             "model_unavailable": answer.finish_reason == "unavailable",
-            "timings_ms": shapes.rounded(answer.timings_ms),
+            "timings_ms": rounded(answer.timings_ms),
         }
         reason = "length" if answer.finish_reason == "length" else "stop"
         last = self._chunk({"annotations": notes} if notes else {}, reason, extra)
         if self._include_usage:
-            last += event({**self._head, "choices": [], "usage": shapes.usage_body(answer.usage).model_dump()})
+            last += event({**self._head, "choices": [], "usage": usage_body(answer.usage).model_dump()})
         return last + DONE
 
     def _chunk(self, delta: dict[str, Any], reason: str | None = None, extra: Mapping[str, Any] | None = None) -> bytes:

@@ -24,8 +24,10 @@ from rag.schema import Answer, Message, Scope
 from rag.settings import Settings
 from serve import errands, errors, sse
 from serve.access import admitted, reader
+from serve.answer_shapes import ChatResponse, chat_response
+from serve.chat_shapes import ChatMessage, ChatRequest
 from serve.leaving import unless_left
-from serve.shapes import ChatMessage, ChatRequest, ChatResponse, ErrorResponse, chat_response
+from serve.shapes import ErrorResponse
 
 MODEL = "librarian"
 LAST_WORDS_SECONDS = 2.0  # after the deadline, for the event that tells of it

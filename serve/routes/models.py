@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel
 
 from rag.answering import Librarian
 from rag.schema import Scope
 from serve.access import reader
 from serve.routes.chat import MODEL
-from serve.shapes import ErrorResponse, ModelBody, ModelsResponse
+from serve.shapes import ErrorResponse
 
 router = APIRouter(tags=["answers"])
+
+
+class ModelBody(BaseModel):
+    """A name that `model` may take."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str = "librarian"
+
+
+class ModelsResponse(BaseModel):
+    """Every such name."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelBody]
 
 
 @router.get(

@@ -12,7 +12,8 @@ from rag.filters import from_json
 from rag.schema import Scope
 from serve.access import admitted, reader
 from serve.metrics import Metrics
-from serve.shapes import ErrorResponse, SearchRequest, SearchResponse, search_response
+from serve.search_shapes import SearchRequest, SearchResponse, search_response
+from serve.shapes import ErrorResponse
 
 router = APIRouter(tags=["retrieval"])
 
