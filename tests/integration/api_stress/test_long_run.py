@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
 from tests.fake_model import FakeModel, wait_until
-from tests.integration.api_server import PASSAGES, ApiServer, ask, read_all
+from tests.integration.api_server import ApiServer, ask, read_all
 from tests.integration.api_stress.pressure import accepts, assert_at_rest, begin_stream, open_files
+from tests.integration.api_stress.serve_process import prepare_index, start_serve
+from tests.integration.serving import free_port
 
 
 class TestTheLongRun:
@@ -71,46 +69,3 @@ class TestStopping:
                 process.kill()
             assert process.stderr is not None
             assert "Traceback" not in process.stderr.read()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def prepare_index(data_dir: Path) -> None:
-    """A collection of one chunk as `librarian ingest` makes it, but with a made-up vector: no model is loaded here."""
-    from rag.collections import fingerprint, make
-    from rag.encoders import dense_encoder, sparse_encoder
-    from rag.index import Record, open_index
-    from rag.payload import to_payload
-    from rag.schema import Chunk, Document, Scope
-    from rag.settings import Settings
-
-    settings = Settings(data_dir=data_dir)
-    sparse = sparse_encoder(settings)
-    text = PASSAGES[0].text
-    document = Document("file:///docs/1.md", "docs/1.md", "Document 1", text, "hash")
-    payload = to_payload(document, Chunk(0, text, 0, len(text)), 1)
-    record = Record(PASSAGES[0].id, [1.0] * 384, sparse.encode_document(text), payload)
-    index = open_index(settings)
-    try:
-        name = make(index, settings.collection, fingerprint(dense_encoder(settings), sparse), 384)
-        index.upsert(name, [record], Scope())
-    finally:
-        index.close()
-
-
-def start_serve(data_dir: Path, port: int, llm_url: str) -> subprocess.Popen[str]:
-    """The real command as a process."""
-    flags = ["--port", str(port), "--data-dir", str(data_dir), "--llm-url", llm_url, "--set", "min_relevance=0"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LIBRARIAN_")}
-    return subprocess.Popen(
-        [sys.executable, str(Path(__file__).resolve().parents[3] / "librarian.py"), "serve", *flags],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=data_dir,
-        env={**environment, "HF_HUB_OFFLINE": "1"},
-    )
