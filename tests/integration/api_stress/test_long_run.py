@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-from pathlib import Path
 from typing import Any
-
-import httpx2
 
 from tests.fake_model import FakeModel, wait_until
 from tests.integration.api_server import ApiServer, ask, read_all
 from tests.integration.api_stress.pressure import accepts, assert_at_rest, begin_stream, open_files
-from tests.integration.api_stress.serve_process import prepare_index, start_serve
-from tests.integration.serving import free_port
 
 
 class TestTheLongRun:
@@ -47,25 +41,3 @@ class TestStopping:
         assert received.count(b"word ") == 10
         assert b"data: [DONE]\n\n" in received
         assert wait_until(lambda: not api.is_running())
-
-    def test_sigterm_lets_a_stream_of_librarian_serve_finish(self, model: FakeModel, tmp_path: Path) -> None:
-        model.pieces, model.delay = ("word ",) * 20, 0.2
-        prepare_index(tmp_path)
-        port = free_port()
-        with start_serve(tmp_path, port, model.url) as process:
-            try:
-                assert wait_until(lambda: accepts(port), seconds=60), "`librarian serve` did not listen"
-                url = f"http://127.0.0.1:{port}/v1/chat/completions"
-                with httpx2.stream("POST", url, json=ask(stream=True), trust_env=False, timeout=60) as response:
-                    lines = response.iter_lines()
-                    while "word" not in next(lines):
-                        pass
-                    process.send_signal(signal.SIGTERM)
-                    ready = f"http://127.0.0.1:{port}/readyz"
-                    assert wait_until(lambda: httpx2.get(ready, trust_env=False, timeout=5).status_code == 503)
-                    assert list(lines)[-2:] == ["data: [DONE]", ""]
-                assert process.wait(20) == 0
-            finally:
-                process.kill()
-            assert process.stderr is not None
-            assert "Traceback" not in process.stderr.read()

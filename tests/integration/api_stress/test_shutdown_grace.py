@@ -18,7 +18,7 @@ from tests.integration.api_stress.pressure import PREAMBLE, accepts, begin_strea
 from tests.integration.api_stress.serve_process import prepare_index, start_serve
 from tests.integration.serving import free_port
 
-GRACE = 1.0
+GRACE = 0.3
 SHORT, LONG = ("word ",) * 5, ("word ",) * 50
 HANGS_AFTER = 7  # pieces: a short answer is whole before it, a long one is not
 
@@ -93,14 +93,17 @@ class TestWithinTheGrace:
         assert wait_until(lambda: not api.is_running())
 
     def test_who_comes_meanwhile_is_answered_though_it_is_not_ready(
-        self, api: ApiServer, model: FakeModel, http: httpx2.Client
+        self, serve: Callable[..., ApiServer], model: FakeModel, http: httpx2.Client
     ) -> None:
-        with http.stream("POST", f"{api.v1}/chat/completions", json=ask(stream=True)) as response:
-            assert wait_until(lambda: model.sent == HANGS_AFTER)
+        model.hangs_after = 1
+        api = serve(shutdown_grace=3600)
+        with http.stream("POST", f"{api.v1}/chat/completions", json=ask(stream=True)):
+            assert wait_until(lambda: model.sent == 1)
             api.terminate()
             assert httpx2.get(f"{api.url}/readyz", trust_env=False).status_code == 503
             assert httpx2.post(f"{api.v1}/search", json={"query": "x"}, trust_env=False).status_code == 200
-            assert events(response)[-1] == "[DONE]"
+            assert api.is_running()
+        assert wait_until(lambda: not api.is_running())  # nobody is left to wait for
 
 
 def test_sigterm_ends_librarian_serve_with_one_answer_whole_and_one_cut_off(model: FakeModel, tmp_path: Path) -> None:
@@ -109,7 +112,7 @@ def test_sigterm_ends_librarian_serve_with_one_answer_whole_and_one_cut_off(mode
     port = free_port()
     url = f"http://127.0.0.1:{port}/v1/chat/completions"
     with (
-        start_serve(tmp_path, port, model.url, "shutdown_grace=3") as process,
+        start_serve(tmp_path, port, model.url, "shutdown_grace=4") as process,
         httpx2.Client(trust_env=False, timeout=60) as http,
     ):
         try:
@@ -117,10 +120,12 @@ def test_sigterm_ends_librarian_serve_with_one_answer_whole_and_one_cut_off(mode
             model.pieces, model.hangs_after = LONG, HANGS_AFTER
             with http.stream("POST", url, json=ask(stream=True)) as endless:
                 assert wait_until(lambda: model.sent == HANGS_AFTER)
-                model.pieces, model.delay = SHORT, 0.1
+                model.pieces, model.delay = SHORT, 0.05
                 with http.stream("POST", url, json=ask(stream=True)) as short:
                     assert wait_until(lambda: model.sent > HANGS_AFTER)
                     process.send_signal(signal.SIGTERM)
+                    ready = f"http://127.0.0.1:{port}/readyz"
+                    assert wait_until(lambda: httpx2.get(ready, trust_env=False).status_code == 503)
                     *_, last, done = events(short)
                 assert (last["choices"][0]["finish_reason"], done) == ("stop", "[DONE]")
                 *_, error, done = events(endless)
