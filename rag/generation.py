@@ -95,7 +95,7 @@ class ChatModel:
     async def _ask_facts(self) -> ModelFacts:
         listed = await self._models()
         names = [str(each["id"]) for each in listed if each.get("id")]
-        name = self._settings.llm_model or (names[0] if names else None)
+        name = self._settings.llm_model or self._first(listed)
         if name is None:
             raise ModelUnavailable(f"the server at {self.shown} lists no model; set LIBRARIAN_LLM_MODEL.")
         if self._settings.llm_model and names and name not in names:
@@ -103,14 +103,26 @@ class ChatModel:
                 f"the server at {self.shown} does not serve '{name}' but {', '.join(names[:5])}; "
                 "set LIBRARIAN_LLM_MODEL."
             )
-        said = next((each.get("max_model_len") for each in listed if each.get("id") == name), None)
+        served = next((each for each in listed if each.get("id") == name), {})
+        base = next((each for each in listed if each.get("id") == served.get("parent")), {})
+        said = served.get("max_model_len") or base.get("max_model_len")
         window = self._settings.llm_context_tokens or (said if isinstance(said, int) else None) or DEFAULT_WINDOW
-        return ModelFacts(name, window, await self._counter(name))
+        return ModelFacts(name, window, await self._counter(name, base.get("id")))
 
-    async def _counter(self, model: str) -> TokenCounter:
+    def _first(self, listed: Sequence[Mapping[str, Any]]) -> str | None:
+        """The first model that is listed; of the local engine its adapter, which it has only because it is wanted."""
+        named = [each for each in listed if each.get("id")]
+        if not self._settings.llm_url:
+            named = [each for each in named if each.get("parent")] or named
+        return str(named[0]["id"]) if named else None
+
+    async def _counter(self, model: str, base: str | None) -> TokenCounter:
         if self._settings.llm_tokenizer:
             return LocalTokenCounter(self._settings.llm_tokenizer)
-        if self._folder and self._folder.name == model:  # else another model is served than the one prepared here
+        if self._folder and self._folder.name in (
+            model,
+            base,
+        ):  # else another model is served than the one prepared here
             return LocalTokenCounter(self._folder)
         remote = ServerTokenCounter(self._http, self.url, model)
         try:

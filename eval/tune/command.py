@@ -12,9 +12,11 @@ Training needs the extra `tune`: pip install 'librarian-rag[tune]', or `make tun
 
 def app() -> typer.Typer:
     """The sub-command with its own sub-commands."""
+    from eval.tune.adapter_command import adapter
     from eval.tune.listing_command import list_, show
 
     made = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None)
+    made.command()(adapter)
     made.command("list")(list_)
     made.command()(show)
     return made

@@ -18,7 +18,7 @@ from rag.errors import SettingsError
 FILE = "in-service.json"
 FOLDER = "tuned"
 # The kinds that are a model's folder, with the setting that names it.
-SETTINGS = {"encoder": "encoder", "reranker": "reranker"}
+SETTINGS = {"encoder": "encoder", "reranker": "reranker", "adapter": "engine_adapter"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rag.settings import PREFIX, Settings
+from rag.tuning.adapter.folder import AdapterFolder
+from serve.engine.adapter import adapter_options
 from serve.engine.locate import Device
 from serve.engine.port import LOOPBACK
 
@@ -19,8 +21,11 @@ def served_name(model: Path) -> str:
     return model.name if model.is_dir() else str(model)
 
 
-def vllm_command(python: Path, model: Path, settings: Settings, device: Device) -> list[str]:
-    """vLLM's OpenAI-compatible server for `model` (a folder or a hub name) on 127.0.0.1:engine_port."""
+def vllm_command(
+    python: Path, model: Path, settings: Settings, device: Device, adapter: AdapterFolder | None = None
+) -> list[str]:
+    """vLLM's OpenAI-compatible server for `model` (a folder or a hub name) on 127.0.0.1:engine_port, and for the model
+    with `adapter` beside it."""
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--model", str(model), "--served-model-name", served_name(model)]
     command += ["--host", LOOPBACK, "--port", str(settings.engine_port)]
@@ -28,7 +33,7 @@ def vllm_command(python: Path, model: Path, settings: Settings, device: Device) 
     if device == "cpu":
         # Compiling for a CPU takes minutes and gains little; 16 at once is what two cores can feed.
         command += ["--enforce-eager", "--max-num-seqs", str(CPU_SEQUENCES)]
-    return command
+    return command if adapter is None else [*command, *adapter_options(adapter)]
 
 
 def engine_environment(

@@ -12,6 +12,7 @@ from types import FrameType
 
 from rag.settings import Settings
 from rag.urls import without_password
+from serve.engine.adapter import engine_adapter
 from serve.engine.command import engine_environment, served_name, usable_cpus, vllm_command
 from serve.engine.locate import engine_device, find_engine_python
 from serve.engine.model import Echo, prepare_model
@@ -25,15 +26,17 @@ STOP_GRACE_S = 10.0
 def build_engine(settings: Settings, echo: Echo | None = None) -> Engine:
     """The engine of these settings, its model prepared, not yet started.
 
-    Raises EngineError when there is no vLLM or no such model.
+    Raises EngineError when there is no vLLM or no such model, and ArtefactRefused for an adapter that cannot be used.
     """
     say = echo or (lambda _line: None)
     python = find_engine_python(settings)
     device = engine_device(python)
     model = prepare_model(settings, echo)
-    say(f"starting vLLM with {served_name(model)} on {'a GPU' if device == 'gpu' else 'the CPU'} ({python})")
+    adapter = engine_adapter(settings, model)
+    served = served_name(model) + (f" and the adapter {adapter.path.name}" if adapter else "")
+    say(f"starting vLLM with {served} on {'a GPU' if device == 'gpu' else 'the CPU'} ({python})")
     return Engine(
-        vllm_command(python, model, settings, device),
+        vllm_command(python, model, settings, device, adapter),
         port=settings.engine_port,
         log=settings.data_dir / "logs" / "engine.log",
         env=engine_environment(model, settings, device, os.environ, usable_cpus()),

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -198,6 +199,29 @@ class TestFacts:
         assert isinstance(counter, LocalTokenCounter)
         assert "/some/folder" in counter.name
         assert [each.path for each in fake_model.requests] == ["/v1/models"]
+
+    ADAPTED = ({"id": "tiny", "max_model_len": 2048}, {"id": "grounded", "parent": "tiny"})
+
+    def test_the_local_engines_adapter_is_asked_where_it_serves_one(
+        self, settings: Make, fake_model: FakeModel
+    ) -> None:
+        fake_model.models = list(self.ADAPTED)
+        local = facts(settings(engine_port=fake_model.port))
+        assert (local.name, local.window) == ("grounded", 2048)
+
+    def test_of_another_server_the_first_model_is_asked_whatever_adapters_it_has(
+        self, configured: Make, fake_model: FakeModel
+    ) -> None:
+        fake_model.models = list(self.ADAPTED)
+        assert facts(configured()).name == "tiny"
+        assert facts(configured(llm_model="grounded")).window == 2048
+
+    def test_an_adapters_tokens_are_counted_by_its_models_tokenizer(
+        self, settings: Make, fake_model: FakeModel, tmp_path: Path
+    ) -> None:
+        fake_model.models = list(self.ADAPTED)
+        counter = facts(settings(engine_port=fake_model.port), tokenizer_folder=tmp_path / "tiny").counter
+        assert isinstance(counter, LocalTokenCounter)
 
     def test_no_model_is_an_error(self, configured: Make, fake_model: FakeModel) -> None:
         fake_model.models = []

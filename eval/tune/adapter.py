@@ -1,0 +1,159 @@
+"""The whole way of an adapter: examples, training, held-out questions with and without it, card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from eval.comparing import compare
+from eval.tune.adapter_scoring import Replied, measure
+from rag.errors import BadInput
+from rag.settings import Settings
+from rag.tokens import LocalTokenCounter
+from rag.tuning.adapter.base import base_folder, describe_base, load_base
+from rag.tuning.adapter.preparing import Plan, Prepared, prepare
+from rag.tuning.adapter.replying import replies
+from rag.tuning.adapter.saving import save
+from rag.tuning.adapter.training import Recipe, encode, train
+from rag.tuning.artefacts import Artefact
+from rag.tuning.card import Base, Card, Data, Measured, versions
+from rag.tuning.registry import Registry
+
+# What an adapter is for, in the order in which a card shows it.
+SHOWN = ("F1", "Contains", "Cited", "CitedRelevant", "CitationPrecision", "CitationRecall", "Refused", "Answered")
+REPLY_TOKENS = 96
+STATE = "training.json"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is wanted: a name, what to learn from, how, and the licences of the data and of the result."""
+
+    name: str
+    plan: Plan
+    recipe: Recipe
+    data_licence: str = "not stated"
+    licence: str = "not stated"
+
+
+def make_adapter(order: Order, settings: Settings, say: Say) -> Artefact:
+    """Train, measure and register. A run that was killed is gone on with by the same order.
+
+    Raises BadInput for data or a model that cannot be used, or where a training of another order has this name.
+    """
+    registry = Registry.of(settings)
+    registry.check_free(order.name)
+    folder = base_folder(settings)
+    base = describe_base(folder)
+    model, tokenizer = load_base(folder)
+    say("building the examples")
+    prepared = prepare(order.plan, tokenizer, LocalTokenCounter(folder))
+    work = registry.work(order.name)
+    _claim(work / STATE, order, base, prepared)
+    say(f"{len(prepared.train)} examples to train on, {len(prepared.held_out)} of {prepared.held_pairs} held out")
+    began = time.monotonic()
+    tuned = train(model, tokenizer, prepared.train, order.recipe, work / "checkpoints", say)
+    seconds = time.monotonic() - began
+    metrics = _measured(tuned, tokenizer, prepared, say)
+    made = work / "made"
+    save(tuned, folder, made)
+    shutil.rmtree(work / "checkpoints", ignore_errors=True)
+    return registry.add(made, _card(order, base, prepared, metrics, {"seconds_of_the_last_run": round(seconds)}))
+
+
+def _claim(path: Path, order: Order, base: Base, prepared: Prepared) -> None:
+    """Say whose training this folder holds. Raises BadInput where it is another one's."""
+    own = json.loads(json.dumps([asdict(order), asdict(base), prepared.hash], default=str))
+    if path.is_file():
+        try:
+            same = json.loads(path.read_text(encoding="utf-8")) == own
+        except ValueError:
+            same = False
+        if not same:
+            raise BadInput(
+                f"{path.parent} holds a training of other data or settings: choose another name (--name), or delete it."
+            )
+    path.write_text(json.dumps(own, indent=1), encoding="utf-8")
+
+
+def _measured(tuned: Any, tokenizer: Any, prepared: Prepared, say: Say) -> tuple[Measured, ...]:
+    if not prepared.held_out:
+        return ()
+    prompts = [encode(each, tokenizer) for each in prepared.held_out]
+    found: list[Replied] = []
+    for title in ("without the adapter", "with the adapter"):
+
+        def progress(done: int, title: str = title) -> None:
+            say(f"held-out questions {title}: {done} of {len(prompts)}")
+
+        if title.startswith("without"):
+            with tuned.disable_adapter():
+                found.append(measure(prepared.held_out, replies(tuned, tokenizer, prompts, REPLY_TOKENS, progress)))
+        else:
+            found.append(measure(prepared.held_out, replies(tuned, tokenizer, prompts, REPLY_TOKENS, progress)))
+    return compared(found[0], found[1])
+
+
+def compared(before: Replied, after: Replied, data: str = "held-out questions") -> tuple[Measured, ...]:
+    """Each measure before and after, with intervals, and the paired test where the same questions have both."""
+    rows = []
+    for name in SHOWN:
+        ours, theirs = before.scored.per_query.get(name, {}), after.scored.per_query.get(name, {})
+        if name not in after.scored.metrics:
+            continue
+        rows.append(
+            Measured(
+                data=data,
+                metric=name,
+                count=len(theirs),
+                after=after.scored.metrics[name],
+                after_interval=after.scored.intervals[name],
+                before=before.scored.metrics.get(name),
+                before_interval=before.scored.intervals.get(name),
+                p=compare("before", "after", name, ours, theirs).p if ours.keys() & theirs.keys() else None,
+            )
+        )
+    own = Measured(data, "Cited by the model itself", len(after.given), after.own, before=before.own)
+    return (*rows, own)
+
+
+def _card(
+    order: Order, base: Base, prepared: Prepared, metrics: tuple[Measured, ...], facts: Mapping[str, Any]
+) -> Card:
+    plan = order.plan
+    names = ", ".join(each.name for each in (*plan.folders, *plan.whole))
+    return Card(
+        name=order.name,
+        kind="adapter",
+        base=base,
+        data=Data(
+            name=names,
+            sha256=prepared.hash,
+            pairs=prepared.pairs,
+            held_out=prepared.held_pairs,
+            split=f"by article or document, {plan.hold_out:g} of them held out",
+            seed=plan.seed,
+            licence=order.data_licence,
+        ),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=order.recipe.seed,
+        settings={**asdict(order.recipe), "rounds": plan.rounds, "max_tokens": plan.max_tokens, **asdict(plan.shape)},
+        metrics=metrics,
+        versions=versions(),
+        licence=order.licence,
+        facts={
+            "examples": len(prepared.train),
+            "left out as too long": prepared.too_long,
+            "questions whose answer stands in no text": prepared.without,
+            "held out": ", ".join(prepared.held),
+            **facts,
+        },
+    )
