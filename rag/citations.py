@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from rag.code_spans import RUN_LENGTH, Code
 from rag.prompt import INVISIBLE, neutralise
 from rag.schema import Citation, Passage
 
@@ -40,7 +41,7 @@ _NEEDLESS = re.compile("(?<=[\x00-\x7f])[\u200c\u200d\ufe00-\ufe0f]+")
 _LETTER = re.compile(r"[^\W\d_]")
 _ENDS = ".!?…"
 _CLOSERS = "\"'”’)*_`"
-_SPECIAL = re.compile(r"[\[.!?…\n]")
+_SPECIAL = re.compile(r"[\[.!?…\n`]")
 _WORD = re.compile(r"[^\W_]+")
 _STOP_WORDS = """
 a an and are as at be been but by can could did do does for from had has have how if in into is it its may might must
@@ -81,6 +82,8 @@ class CitationFilter:
         self._last = ""  # character of the raw stream that was kept
         self._sentence = ""
         self._sentence_cited = False
+        self._code = Code()
+        self._kept = False  # a marker's look-alike, in a block of code whose end has not come
         self._heard: Counter[str] = Counter()
         self.looping = False
         self.text = ""
@@ -94,7 +97,8 @@ class CitationFilter:
     def finish(self) -> str:
         """The stream has ended: the rest of the text to show."""
         shown = self._drain(final=True)
-        return shown + self._end_sentence()
+        shown += self._end_sentence()
+        return shown + (self._put(self._code.ending()) if self._kept else "")
 
     def _visible(self, text: str) -> str:
         """The text without characters that hide a marker, turn the direction of an address, or cannot be sent."""
@@ -124,6 +128,10 @@ class CitationFilter:
             return self._bracket(final)
         if first == "\n":
             return self._end_sentence() + self._emit(1)
+        if first == "`":
+            run = len(self._buffer) - len(self._buffer.lstrip("`"))
+            whole = run < len(self._buffer) or final or run >= RUN_LENGTH
+            return self._emit(min(run, RUN_LENGTH)) if whole else None
         end = len(self._buffer) - len(self._buffer.lstrip(_ENDS))
         end += len(self._buffer[end:]) - len(self._buffer[end:].lstrip(_CLOSERS))
         rest = self._buffer[end:]
@@ -143,12 +151,16 @@ class CitationFilter:
         return self._emit(end)  # "v1.31", "docs.html": no end
 
     def _bracket(self, final: bool) -> str | None:
-        if self.text.count("`") % 2:  # inside code: args[0] is no citation
-            return self._emit(1)
         marker = _marker(self._buffer)
         if marker is None:
             if not final and _may_become_marker(self._buffer):
                 return None
+            return self._emit(1)
+        code = self._code.inside(self._buffer, final)
+        if code is None:
+            return None
+        if code:  # args[0] is no citation
+            self._kept = True
             return self._emit(1)
         self._buffer = self._buffer[marker.end() :]
         shown = ""
@@ -166,6 +178,7 @@ class CitationFilter:
     def _put(self, text: str) -> str:
         self._sentence += text
         self.text += text
+        self._code.take(text)
         return text
 
     def _gap(self, text: str) -> str:
@@ -174,6 +187,8 @@ class CitationFilter:
         Within code too: whether a backtick opens code is not known before the other one comes.
         """
         if text.startswith("[") and self.text.endswith("!"):
+            return " "
+        if text.startswith("`") and self.text.endswith("`"):  # two runs that a marker stood between stay two
             return " "
         if not self.citations or self.citations[-1].end != len(self.text):
             return ""
@@ -194,6 +209,7 @@ class CitationFilter:
         marker = f"[{number}]"
         start = len(self.text) + len(gap)
         self.text += gap + marker
+        self._code.take(gap + marker)
         passage = self._passages[number - 1]
         origin = "matched" if matched else "model"
         self.citations.append(Citation(number, passage.id, start, start + len(marker), origin))  # type: ignore[arg-type]
