@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from rag.errors import CollectionExists, CollectionNotFound, FingerprintMismatch
 from rag.index.interface import CollectionInfo, CollectionSpec, Index
 
 FORMAT = 3
+CREATED = "created"
 _PARTS = ("dense", "sparse", "chunker", "format")
 
 Fingerprint = Mapping[str, Any]
@@ -93,7 +95,15 @@ def make_unnamed(index: Index, alias: str, expected: Fingerprint, dense_size: in
         index.create(name, CollectionSpec(dense_size, dict(expected)))
     except CollectionExists:  # a killed job made it and did not name it, or another makes it now
         check_readable(index.describe(name), expected)
+    else:  # afterwards: two that make it at once make the same
+        index.set_metadata(name, {CREATED: int(time.time())})
     return name
+
+
+def created(info: CollectionInfo) -> int | None:
+    """When the collection was made, in Unix seconds; None where an earlier version made it."""
+    found = info.spec.metadata.get(CREATED)
+    return int(found) if isinstance(found, int | float) else None
 
 
 def own_name(alias: str, expected: Fingerprint) -> str:

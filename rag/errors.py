@@ -17,6 +17,11 @@ class LibrarianError(Exception):
     http_status = 500
     retry_after: float | None = None  # seconds after which it makes sense to ask again, where that is known
 
+    @property
+    def public(self) -> str:
+        """What a service's callers may read of it: less than all of it, where that tells what belongs to others."""
+        return str(self)
+
 
 class SettingsError(LibrarianError):
     """A setting is unknown or its value cannot be used."""
@@ -46,11 +51,25 @@ class PromptTooLong(BadInput):
 
 
 class CollectionNotFound(LibrarianError):
-    """No collection or alias of that name."""
+    """No collection or alias of that name. The message may name others that there are; `asked` is the name."""
 
     code = "collection_not_found"
     exit_code = 4
     http_status = 404
+
+    def __init__(self, message: str, asked: str | None = None) -> None:
+        super().__init__(message)
+        self.asked = asked
+
+    @property
+    def public(self) -> str:
+        """Without the names of other collections."""
+        if self.asked is None:
+            return str(self)
+        return (
+            f"there is no collection '{self.asked}' in which you may see anything (GET /v1/collections); "
+            "`librarian ingest FOLDER` makes one."
+        )
 
 
 class CollectionExists(LibrarianError):

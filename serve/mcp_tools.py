@@ -73,5 +73,5 @@ def make_server(desk: Callable[[], Desk], version: str) -> MCPServer[Any]:
 def told(error: Exception) -> ToolError:
     """What the caller's model reads of an error."""
     if isinstance(error, LibrarianError):
-        return ToolError(f"{error.code}: {error}")
+        return ToolError(f"{error.code}: {error.public}")
     return ToolError("timeout: it took longer than LIBRARIAN_REQUEST_TIMEOUT allows.")

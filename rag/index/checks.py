@@ -144,7 +144,8 @@ def not_found(name: str, location: str, existing: Sequence[str]) -> CollectionNo
     known = f"there are: {shown}{more}" if existing else "there are none yet"
     return CollectionNotFound(
         f"no collection or alias '{name}' in {location}; {known}. "
-        "Make it with `librarian ingest FOLDER`, or name another."
+        "Make it with `librarian ingest FOLDER`, or name another.",
+        asked=name,
     )
 
 

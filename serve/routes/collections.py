@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, Field
 
 from rag.answering import Librarian
+from rag.collections import created
 from rag.encoders import describe
 from rag.errors import CollectionNotFound
 from rag.index.interface import AsyncIndex, CollectionInfo
@@ -28,6 +29,7 @@ class CollectionBody(BaseModel):
     aliases: list[str] = Field(description="every alias of the same collection")
     object: Literal["collection"] = "collection"
     points: int = Field(description="passages in it that you may see")
+    created: int | None = Field(description="Unix seconds, where that is on record")
     encoder: str | None = Field(description="the embedding model it was built with, where that is on record")
 
 
@@ -48,8 +50,7 @@ async def collections(request: Request, scope: Annotated[Scope, Depends(reader)]
     librarian: Librarian = request.app.state.librarian
     index = librarian.retriever.index
     async with asyncio.timeout(request.app.state.settings.request_timeout):
-        found = [await _body(index, each, scope) for each in await index.collections()]
-    return CollectionsResponse(data=sorted((each for each in found if each is not None), key=lambda each: each.name))
+        return CollectionsResponse(data=await visible(index, scope))
 
 
 @router.get(
@@ -70,10 +71,14 @@ async def collection(
         with suppress(CollectionNotFound):
             found = await _body(index, await index.describe(name), scope)
     if found is None:  # the same words for one that is not there: whether it is there is not told
-        raise CollectionNotFound(
-            f"there is no collection '{name}' in which you may see anything (GET /v1/collections)."
-        )
+        raise CollectionNotFound(f"there is no collection '{name}'.", asked=name)
     return found
+
+
+async def visible(index: AsyncIndex, scope: Scope) -> list[CollectionBody]:
+    """The collections in which the scope sees something, by name."""
+    found = [await _body(index, each, scope) for each in await index.collections()]
+    return sorted((each for each in found if each is not None), key=lambda each: each.name)
 
 
 async def _body(index: AsyncIndex, info: CollectionInfo, scope: Scope) -> CollectionBody | None:
@@ -89,4 +94,6 @@ async def _body(index: AsyncIndex, info: CollectionInfo, scope: Scope) -> Collec
     names = sorted(info.aliases)
     dense: Any = info.spec.metadata.get("dense")
     encoder = describe(dense) if isinstance(dense, dict) else None
-    return CollectionBody(name=names[0] if names else info.name, aliases=names, points=points, encoder=encoder)
+    return CollectionBody(
+        name=names[0] if names else info.name, aliases=names, points=points, created=created(info), encoder=encoder
+    )

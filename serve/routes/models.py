@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from rag.answering import Librarian
 from rag.schema import Scope
+from rag.settings import Settings
 from serve.access import reader
 from serve.routes.chat import MODEL
+from serve.routes.collections import visible
 from serve.shapes import ErrorResponse
 
 router = APIRouter(tags=["answers"])
@@ -21,7 +24,7 @@ class ModelBody(BaseModel):
 
     id: str
     object: Literal["model"] = "model"
-    created: int = 0
+    created: int = Field(description="when its collection was made, in Unix seconds; 0: that is not known")
     owned_by: str = "librarian"
 
 
@@ -35,10 +38,14 @@ class ModelsResponse(BaseModel):
 @router.get(
     "/v1/models",
     response_model=ModelsResponse,
-    responses={status: {"model": ErrorResponse} for status in (401, 503, "default")},
+    responses={status: {"model": ErrorResponse} for status in (401, 503, 504, "default")},
 )
 async def models(request: Request, scope: Annotated[Scope, Depends(reader)]) -> ModelsResponse:
-    """`librarian` answers from the default collection, `librarian/NAME` from another."""
+    """`librarian` answers from the default collection, `librarian/NAME` from one in which you may see something."""
     librarian: Librarian = request.app.state.librarian
-    names = sorted(await librarian.retriever.index.aliases())
-    return ModelsResponse(data=[ModelBody(id=each) for each in [MODEL, *(f"{MODEL}/{name}" for name in names)]])
+    settings: Settings = request.app.state.settings
+    async with asyncio.timeout(settings.request_timeout):
+        found = await visible(librarian.retriever.index, scope)
+    made = {alias: each.created or 0 for each in found for alias in each.aliases}
+    named = [ModelBody(id=f"{MODEL}/{alias}", created=made[alias]) for alias in sorted(made)]
+    return ModelsResponse(data=[ModelBody(id=MODEL, created=made.get(settings.collection, 0)), *named])

@@ -1,30 +1,60 @@
-"""Listing what can be asked opens no collection."""
+"""The names that a caller may ask by: of collections in which it may see something, and when these were made."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 
-from rag.index.edge import Shard
-from rag.index.embedded import EmbeddedIndex
-from tests.integration.api_feeding import feeding
+from rag.collections import created
+from rag.keys import KeyStore
+from rag.records import Records
+from rag.schema import Scope
+from tests.integration.api_feeding import Feeding, feeding
 
 
-def test_the_models_are_listed_without_loading_a_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with feeding(tmp_path) as api:
-        for name in ("one", "two"):
-            api.done(api.send({"a.md": b"x"}, collection=name))
+def listed(api: Feeding, path: str, *groups: str, tenant: str = "default") -> dict[str, dict[str, Any]]:
+    """What a new key of these groups lists, by name."""
+    _, token = KeyStore(Records(api.index)).create("test", Scope(tenant, frozenset(groups)))
+    response = httpx2.get(api.server.url + path, headers={"Authorization": f"Bearer {token}"}, trust_env=False)
+    return {each.get("id") or each["name"]: each for each in response.raise_for_status().json()["data"]}
 
-    def refuse(*_: object) -> None:
-        raise AssertionError("a shard was opened")
 
-    index = EmbeddedIndex(tmp_path / "index")
-    opened = Shard.__init__
-    with feeding(tmp_path, index=index) as api:
-        index._shards = {}  # as before the service looked at what is there
-        monkeypatch.setattr(Shard, "__init__", refuse)
-        names = [each["id"] for each in api.http.get("/v1/models").json()["data"]]
-        monkeypatch.setattr(Shard, "__init__", opened)
-    index.close()
-    assert names == ["librarian", "librarian/one", "librarian/two"]
+@pytest.fixture
+def api(tmp_path: Path) -> Any:
+    with feeding(tmp_path, api_key="key", groups=("sre", "dev")) as running:
+        running.done(running.send_text({"id": "a", "text": "b"}, collection="one", groups=["sre"]))
+        running.done(running.send_text({"id": "a", "text": "b"}, collection="two", groups=["dev"]))
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("groups", "tenant", "names"),
+    [
+        (("sre", "dev"), "default", ["one", "two"]),
+        (("sre",), "default", ["one"]),
+        ((), "default", []),
+        (("sre", "dev"), "rival", []),
+    ],
+)
+def test_a_caller_is_told_of_what_it_may_see(api: Feeding, groups: list[str], tenant: str, names: list[str]) -> None:
+    models = listed(api, "/v1/models", *groups, tenant=tenant)
+    assert list(models) == ["librarian", *(f"librarian/{name}" for name in names)]
+    assert list(listed(api, "/v1/collections", *groups, tenant=tenant)) == names
+
+
+def test_each_says_when_it_was_made(api: Feeding) -> None:
+    models, collections = listed(api, "/v1/models", "sre"), listed(api, "/v1/collections", "sre")
+    made = models["librarian/one"]["created"]
+    assert 0 <= time.time() - made < 600
+    assert collections["one"]["created"] == made == created(api.index.describe("one"))
+    assert models["librarian"]["created"] == 0  # there is no default collection yet
+
+
+def test_one_that_was_made_without_a_time_has_none(api: Feeding) -> None:
+    api.index.set_metadata("one", {"created": None})
+    assert listed(api, "/v1/models", "sre")["librarian/one"]["created"] == 0
+    assert listed(api, "/v1/collections", "sre")["one"]["created"] is None

@@ -63,6 +63,22 @@ def test_what_is_hidden_and_what_is_not_there_get_the_same_answer(stranger: http
     assert len(words) == 1
 
 
+def test_no_error_names_what_belongs_to_others(stranger: httpx2.Client) -> None:
+    for path, body in (
+        ("/v1/search", {"query": "pods"}),
+        ("/v1/context", {"query": "pods"}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "pods"}]}),
+    ):
+        response = stranger.post(path, json={**body, "collection": "nowhere"})
+        error = assert_error(response, 404, "not_found_error", "collection_not_found")
+        assert "'nowhere'" in error["message"]
+        assert "secret-project" not in response.text
+
+
+def test_models_are_those_collections_and_the_default_one(stranger: httpx2.Client) -> None:
+    assert [each["id"] for each in stranger.get("/v1/models").json()["data"]] == ["librarian"]
+
+
 @pytest.mark.parametrize("name", ["a%20b", ".hidden", "x" * 129, "a%00b"])
 def test_what_no_collection_can_be_called_is_refused(http: httpx2.Client, name: str) -> None:
     assert_error(http.get(f"/v1/collections/{name}"), 400, "invalid_request_error", "invalid_request")
