@@ -78,6 +78,7 @@ def build() -> typer.Typer:
         app.command()(command)
     app.add_typer(collections_command.app(), name="collections")
     app.add_typer(commands.keys_app(), name="keys")
+    app.add_typer(commands.feedback_app(), name="feedback")
     app.add_typer(eval_command.app(), name="eval")
     app.add_typer(tune_command.app(), name="tune")
     return app

@@ -3,7 +3,8 @@
 It is a folder in BEIR's layout (`corpus.jsonl`, `queries.jsonl`, `qrels/<split>.tsv`), or a folder of documents of any
 format with the same `queries.jsonl` and `qrels`, which then name documents by their path. `dataset.json`, where there
 is one, may say `"name"`, `"documents"` (the sub-folder that holds them) or `"source"` (a folder, or a file of records,
-elsewhere, by its absolute path), and `"synthetic": true`.
+elsewhere, by its absolute path), and `"synthetic": true`. With `"collection"` the documents are those of a collection
+that is there already, named by their URIs, and none need to be in the folder.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Dataset:
     `source` is what to ingest. `beir`: it is a file of records, and a document's name is its record's id; else the
     name is the path below `source`. `hash` tells queries and judgements apart from any other set of them.
     `unjudged` counts queries that no judgement names, and `hopeless` those without a relevant document: neither is
-    evaluated. `available` are the names of the documents that the files show; empty where only ingestion can tell.
+    evaluated. `collection`: the one that holds the documents, where the folder does not.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Dataset:
     hash: str
     unjudged: int = 0
     hopeless: int = 0
+    collection: str | None = None
 
     @property
     def judged_documents(self) -> frozenset[str]:
@@ -92,12 +94,12 @@ def open_dataset(folder: Path, split: str | None = None) -> Dataset:
     queries = list(read_queries(folder / QUERIES))
     split, file = _split(folder, split)
     qrels = read_qrels(file)
+    collection = _collection(folder, facts)
     elsewhere = _elsewhere(folder, facts)
     beir = elsewhere.is_file() if elsewhere else (folder / CORPUS).is_file() and "documents" not in facts
     source = elsewhere or (folder / CORPUS if beir else _documents(folder, facts))
     _check_named(file, "queries", qrels, {each.id for each in queries})
-    documents = _check_documents(source, beir, file, qrels)
-    if not documents:
+    if collection is None and not _check_documents(source, beir, file, qrels):
         raise DatasetError(f"{file} and {source} have no document in common: the judgements are of another corpus.")
     judged = [each for each in queries if each.id in qrels]
     kept = tuple(each for each in judged if any(grade > 0 for grade in qrels[each.id].values()))
@@ -116,6 +118,7 @@ def open_dataset(folder: Path, split: str | None = None) -> Dataset:
         hash=content_hash(kept, mine),
         unjudged=len(queries) - len(judged),
         hopeless=len(judged) - len(kept),
+        collection=collection,
     )
 
 
@@ -198,6 +201,14 @@ def _split(folder: Path, wanted: str | None) -> tuple[str, Path]:
         asked = f"no split '{wanted or DEFAULT_SPLIT}'"
         raise DatasetError(f"{folder} has {asked}; there is: {', '.join(there)} (--split NAME).")
     return name, there[name]
+
+
+def _collection(folder: Path, facts: Mapping[str, Any]) -> str | None:
+    """The collection that a dataset is of, if it is of one."""
+    named = facts.get("collection")
+    if named is not None and not (isinstance(named, str) and named):
+        raise DatasetError(f"{folder / FACTS} names {named!r} for its collection: a name is text.")
+    return named
 
 
 def _elsewhere(folder: Path, facts: Mapping[str, Any]) -> Path | None:

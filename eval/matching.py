@@ -25,7 +25,7 @@ def names_below(uris: Iterable[str], source: Path, beir: bool) -> dict[str, str]
 
 def names_anywhere(uris: Iterable[str], judged: Collection[str]) -> dict[str, str]:
     """The same for a collection that was ingested from who knows where: a document has a judged name when its record's
-    id, or the end of its path or URI from some '/' on, is that name. Others are named by their URI.
+    id, the URI itself, or the end of its path or URI from some '/' on, is that name. Others are named by their URI.
 
     Where several documents could have one name, it goes to the one whose path before the name most others have too.
     """
@@ -59,6 +59,8 @@ def _endings(uri: str) -> Iterator[tuple[str, str]]:
         yield f"{path}#", inner
     whole = path + (f"#{inner}" if inner else "")
     yield "", whole
+    if uri != whole:
+        yield "", uri
     scheme, colon, upload = path.partition(":")
     if colon and not upload.startswith("//"):
         yield f"{scheme}:", whole[len(scheme) + 1 :]

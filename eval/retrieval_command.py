@@ -70,7 +70,7 @@ def retrieval(
     data = open_dataset(dataset, split)
     data = data.first(limit) if limit else data
     metrics = tuple(dict.fromkeys(canonical(each) for each in metric)) if metric else DEFAULT_METRICS
-    asked = Asked(data, found, metrics, collection, keep, concurrency)
+    asked = Asked(data, found, metrics, collection or data.collection, keep, concurrency)
     with shown_progress(json_) as show:
         evaluated = evaluate(asked, open_ingestor, show)
     folder = out or default_folder(found[0].settings.data_dir, data)

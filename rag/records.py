@@ -74,6 +74,13 @@ class Records:
         except CollectionNotFound:
             return
 
+    def count(self, kind: str, scope: Scope) -> int:
+        """How many records of a kind the scope sees."""
+        try:
+            return self._index.count(RESERVED, scope, {"part": [kind]})
+        except CollectionNotFound:
+            return 0
+
     def delete(self, kind: str, identities: Sequence[str], scope: Scope) -> None:
         """Delete those of the records that the scope sees; absent ones are no error."""
         with suppress(CollectionNotFound):

@@ -9,16 +9,32 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from rag.answering import Librarian
+from rag.feedback import FeedbackStore
 from rag.feeding import MAX_HANDED_BYTES, Ingestor
 from rag.keys import KeyStore
 from rag.records import Records
 from rag.settings import Settings
-from serve import errors, tracing
+from serve import errors, examples, tracing
 from serve.access import KeyCache, Turnstile, check_exposure, local_names
+from serve.given_answers import MAX_CHARACTERS, GivenAnswers
 from serve.guard import Guard, Limit
 from serve.metrics import Metrics
 from serve.readings import Readings
-from serve.routes import chat, collections, context, documents, health, jobs, keys, mcp, models, page, reading, search
+from serve.routes import (
+    chat,
+    collections,
+    context,
+    documents,
+    feedback,
+    health,
+    jobs,
+    keys,
+    mcp,
+    models,
+    page,
+    reading,
+    search,
+)
 from serve.watching import Watched
 
 
@@ -41,6 +57,8 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
     app.state.librarian = Watched(librarian, metrics, settings, tracing.install(app, settings))
     app.state.ingestor = ingestor
     app.state.keys = KeyCache(KeyStore(Records(ingestor.index))) if ingestor else None
+    app.state.feedback = FeedbackStore(Records(ingestor.index), settings.feedback_days) if ingestor else None
+    app.state.given_answers = GivenAnswers(MAX_CHARACTERS if settings.feedback_days else 0)
     app.state.holder_token = ""  # set once the process says where it serves
     app.state.stopping = False
     app.state.parsing = asyncio.Lock()
@@ -50,6 +68,9 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
     errors.install(app)
     for routes in (chat, context, collections, search, documents, reading, jobs, models, keys, mcp, health, page):
         app.include_router(routes.router)
+    if settings.feedback_days:  # a page that finds no such route shows no thumbs
+        app.include_router(feedback.router)
+    examples.install(app)
     if settings.cors_origins:  # inside the Guard, so that what it answers has the Guard's headers
         app.add_middleware(
             CORSMiddleware,

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-import httpx2
-
-from rag.errors import BadInput, IndexLocked, LibrarianError
-from rag.feeding import HOLDER_HEADER
+from rag.errors import IndexLocked
 from rag.index import holder, open_index
-from rag.index.folder import Holder
 from rag.keys import KeyNotFound, KeyStore, shown
 from rag.records import Records
 from rag.schema import Scope
 from rag.settings import Settings
-
-ANSWER_SECONDS = 30.0
-
-
-class KeysRefused(LibrarianError):
-    """The server that holds the index refused."""
-
-    code = "keys_refused"
+from serve.holder_client import HolderClient, calling
 
 
 class Keeping(Protocol):
@@ -53,10 +42,8 @@ def keeping(settings: Settings) -> Iterator[Keeping]:
         held = holder(settings)
         if held is None or held.url is None:
             raise
-        with httpx2.Client(
-            base_url=held.url, headers={HOLDER_HEADER: held.token}, timeout=ANSWER_SECONDS, trust_env=False
-        ) as http:
-            yield _Remote(http, held)
+        with calling(held) as server:
+            yield _Remote(server)
         return
     try:
         yield _Here(KeyStore(Records(index)))
@@ -82,39 +69,20 @@ class _Here:
 
 
 class _Remote:
-    def __init__(self, http: httpx2.Client, held: Holder) -> None:
-        self._http = http
-        self._held = held
+    def __init__(self, server: HolderClient) -> None:
+        self._server = server
 
     def create(
         self, name: str, tenant: str, groups: Sequence[str], permissions: Sequence[str], lifetime: float | None
     ) -> dict[str, Any]:
         body = {"name": name, "tenant": tenant, "groups": [*groups], "permissions": [*permissions]}
-        return self._call("POST", "/v1/keys", {**body, "lifetime": lifetime})
+        return self._server.call("POST", "/v1/keys", {**body, "lifetime": lifetime})
 
     def list(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._call("GET", "/v1/keys")["data"]
+        found: list[dict[str, Any]] = self._server.call("GET", "/v1/keys")["data"]
         return found
 
     def revoke(self, identity: str) -> dict[str, Any]:
         if not identity.isalnum():  # it becomes part of a path
             raise KeyNotFound(f"there is no key '{identity[:64]}': `librarian keys list` shows those there are.")
-        return self._call("DELETE", f"/v1/keys/{identity}")
-
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        try:
-            response = self._http.request(method, path, json=body)
-            answer: dict[str, Any] = response.json()
-        except (httpx2.HTTPError, ValueError) as error:
-            raise IndexLocked(
-                f"the index is in use by {self._held}, which does not answer ({type(error).__name__}): stop it, or "
-                "wait until it serves, and run this again."
-            ) from None
-        if response.is_success:
-            return answer
-        said = answer.get("error", {})
-        message = str(said.get("message", f"status {response.status_code}"))
-        for known in (KeyNotFound, BadInput):
-            if said.get("code") == known.code:
-                raise known(message)
-        raise KeysRefused(f"{self._held} refused: {message}")
+        return self._server.call("DELETE", f"/v1/keys/{identity}")

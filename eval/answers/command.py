@@ -87,7 +87,9 @@ def answers(
     judge = _judge_settings(found[0].settings, judge_url, judge_model, judge_key)
     labels = read_labels(judge_labels) if judge_labels else []
     folder = out or _default_folder(found[0].settings.data_dir, questions)
-    wanted = Wanted(questions, found, folder, collection, retrieval_only, concurrency, judge, labels)
+    wanted = Wanted(
+        questions, found, folder, collection or questions.dataset.collection, retrieval_only, concurrency, judge, labels
+    )
     with shown_progress(json_) as show:
         try:
             answered = evaluate_answers(wanted, open_ingestor, show)

@@ -45,7 +45,7 @@ def calibrate(
     settings = load({"data_dir": data_dir, "qdrant_url": qdrant_url}, pairs=set_).settings
     data = open_dataset(dataset, split)
     with shown_progress(json_) as show:
-        done = run(data, settings, collection, refuse, open_ingestor, show, keep=not dry_run)
+        done = run(data, settings, collection or data.collection, refuse, open_ingestor, show, keep=not dry_run)
     if json_:
         print(json.dumps(done.as_json(), indent=2))
         return

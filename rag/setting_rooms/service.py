@@ -28,6 +28,9 @@ class Service(BaseModel):
     )
     max_upload_documents: int = Field(1000, ge=1, description="documents in one POST /v1/documents at most")
     max_queued_jobs: int = Field(16, ge=1, description="upload and ingestion jobs that wait or run; others: 429")
+    feedback_days: float = Field(
+        365, ge=0, le=36_500, description="days that ratings of answers (POST /v1/feedback) are kept; 0: none are taken"
+    )
     otel: bool = Field(False, description="send traces (OTEL_EXPORTER_OTLP_ENDPOINT says where); needs the extra otel")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what is logged")
     log_questions: bool = Field(False, description="write the text of questions into the log too")

@@ -4,6 +4,7 @@ from serve.access.callers import Caller, KeyCache, identify
 from serve.access.dependencies import (
     SCOPE_HEADER,
     admin,
+    feedback_reader,
     holder,
     job_reader,
     job_writer,
@@ -23,6 +24,7 @@ __all__ = [
     "admin",
     "admitted",
     "check_exposure",
+    "feedback_reader",
     "holder",
     "identify",
     "job_reader",

@@ -66,6 +66,11 @@ async def key_keeper(request: Request) -> Scope | None:
     return None if _holder_scope(request) else await admin(request)
 
 
+async def feedback_reader(request: Request) -> Scope:
+    """The scope of a caller who reads what others said of answers: a holder's, else an admin's."""
+    return _holder_scope(request) or await admin(request)
+
+
 async def _permitted(request: Request, permission: Permission) -> Caller:
     caller = await identify(request)
     wanted = request.headers.get(SCOPE_HEADER)

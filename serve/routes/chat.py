@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Annotated
 
@@ -23,9 +23,10 @@ from rag.generation import Sampling
 from rag.schema import Answer, Message, Scope
 from rag.settings import Settings
 from serve import errands, errors, sse
-from serve.access import admitted, reader
+from serve.access import Caller, admitted, identify, reader
 from serve.answer_shapes import ChatResponse, chat_response
 from serve.chat_shapes import ChatMessage, ChatRequest
+from serve.given_answers import GivenAnswers
 from serve.leaving import unless_left
 from serve.shapes import ErrorResponse
 
@@ -61,6 +62,7 @@ async def chat(
     identifier, created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
     turns = (*question.history, Message("user", question.text))
     errand = errands.is_errand(turns)
+    note = _forget if errand else _noting(request, identifier, await identify(request), question)
     if errand:
         settings: Settings = request.app.state.settings
         events = plain.complete(turns, errands.HISTORY, question.sampling, librarian.model, settings)
@@ -69,6 +71,7 @@ async def chat(
     if not body.stream:
         async with asyncio.timeout_at(deadline):
             answer = await unless_left(request, _whole(events) if errand else librarian.answer(question))
+        note(answer)
         return chat_response(answer, identifier, created, body.model, body.include_context)
 
     try:  # what can be told before the first byte is told by the status
@@ -79,8 +82,19 @@ async def chat(
         raise
     usage = bool(body.stream_options and body.stream_options.include_usage)
     writer = sse.ChunkWriter(identifier, created, body.model, usage, body.include_context)
-    stream = _stream(first, events, writer, request.state.request_id, deadline)
+    stream = _stream(first, events, writer, request.state.request_id, deadline, note)
     return TimedStream(stream, deadline + LAST_WORDS_SECONDS)
+
+
+def _noting(request: Request, identifier: str, caller: Caller, question: Question) -> Callable[[Answer], None]:
+    """What remembers an answer for a rating of it."""
+    answers: GivenAnswers = request.app.state.given_answers
+    collection = question.collection or request.app.state.settings.collection
+    return lambda answer: answers.note(identifier, caller, collection, answer)
+
+
+def _forget(_: Answer) -> None:
+    """An errand's answer is nobody's to rate."""
 
 
 async def _whole(events: AsyncGenerator[Event]) -> Answer:
@@ -116,6 +130,7 @@ async def _stream(
     writer: sse.ChunkWriter,
     request_id: str,
     deadline: float,
+    note: Callable[[Answer], None],
 ) -> AsyncGenerator[bytes]:
     """The bytes of a stream. An error after the first byte is an event; closing this closes the model's stream.
 
@@ -125,12 +140,14 @@ async def _stream(
         try:
             event: Event | None = first
             while event is not None:
+                if isinstance(event, Answer):  # before it is sent: whoever has it may rate it at once
+                    note(event)
                 yield writer.write(event)
                 async with asyncio.timeout_at(deadline):
                     event = await anext(events, None)
         except LibrarianError as error:
             log.warning("answer broke off", request_id=request_id, code=error.code, reason=str(error))
-            yield sse.event(errors.body(error.http_status, error.code, str(error), request_id)) + sse.DONE
+            yield sse.event(errors.body(error.http_status, error.code, error.public, request_id)) + sse.DONE
         except TimeoutError:
             message = "the answer took longer than LIBRARIAN_REQUEST_TIMEOUT allows."
             yield sse.event(errors.body(504, "timeout", message, request_id)) + sse.DONE

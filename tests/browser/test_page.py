@@ -7,6 +7,8 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, expect
 
+from rag.feedback import Feedback, Wanted, everything
+from rag.schema import Scope
 from serve.routes.page import POLICY
 from tests.browser.conftest import QUESTION, Seen
 from tests.fake_model import wait_until
@@ -123,19 +125,62 @@ def test_a_question_beside_the_documents_says_so_and_why(seen: Seen) -> None:
     expect(seen.page.locator(".why")).to_contain_text("not relevant enough")
 
 
-def test_thumbs_are_sent_where_the_service_takes_them(seen: Seen, context: BrowserContext) -> None:
-    """The routes stand for /v1/feedback of the service."""
-    context.route("**/openapi.json", lambda route: route.fulfill(json={"paths": {"/v1/feedback": {}}}))
-    context.route("**/v1/feedback", lambda route: route.fulfill(status=201, json={}))
-    seen.page.reload()
-    seen.page.wait_for_load_state("networkidle")
+def heard(seen: Seen) -> list[Feedback]:
+    """All that was said of answers, newest first."""
+    return list(everything(seen.api.server.app.state.feedback, Scope(), Wanted()))
+
+
+def test_a_thumb_is_noted_with_the_passages_and_what_is_cited(seen: Seen) -> None:
     seen.ask()
-    with seen.page.expect_request("**/v1/feedback") as sent:
-        seen.page.get_by_role("button", name="Bad answer").click()
-    body = sent.value.post_data_json
-    assert (body["rating"], body["question"]) == ("down", QUESTION)
-    assert body["answer_id"].startswith("chatcmpl-")
+    seen.page.get_by_role("button", name="Bad answer").click()
     expect(seen.page.get_by_role("button", name="Bad answer")).to_have_attribute("aria-pressed", "true")
+    said = heard(seen)[0]
+    assert (said.rating, said.question, said.comment, said.verified) == ("down", QUESTION, "", True)
+    assert said.cited[0].document == "upload:probes.md"
+    seen.page.get_by_role("button", name="Good answer").click()
+    expect(seen.page.get_by_role("button", name="Good answer")).to_have_attribute("aria-pressed", "true")
+    expect(seen.page.get_by_role("button", name="Bad answer")).to_have_attribute("aria-pressed", "false")
+    again = heard(seen)[0]
+    assert (again.id, again.rating) == (said.id, "up")
+
+
+def test_a_word_on_why_goes_with_a_thumb_by_keyboard_alone(seen: Seen) -> None:
+    seen.ask()
+    expect(seen.page.locator(".comment")).to_have_count(0)
+    seen.page.get_by_role("button", name="Bad answer").press("Enter")
+    field = seen.page.get_by_label("What was wrong?")
+    expect(field).to_be_visible()
+    expect(seen.page.get_by_role("button", name="Bad answer")).to_be_focused()  # nobody has to say more
+    seen.page.keyboard.press("Tab")
+    expect(field).to_be_focused()
+    seen.page.keyboard.press("Enter")  # nothing is no comment
+    expect(field).to_be_focused()
+    seen.page.keyboard.type("It is about liveness.")
+    seen.page.keyboard.press("Enter")
+    expect(seen.page.locator(".comment")).to_have_text("Noted.")
+    said = heard(seen)[0]
+    assert (said.rating, said.comment) == ("down", "It is about liveness.")
+
+
+def test_an_answer_that_the_service_has_forgotten_is_told_by_the_page(seen: Seen) -> None:
+    seen.ask()
+    seen.api.server.app.state.given_answers._known.clear()
+    seen.page.get_by_role("button", name="Good answer").click()
+    expect(seen.page.get_by_role("button", name="Good answer")).to_have_attribute("aria-pressed", "true")
+    said = heard(seen)[0]
+    assert (said.question, said.collection, said.verified) == (QUESTION, "documents", False)
+    assert said.answer.startswith("It keeps **traffic** away")
+    assert [each.document for each in said.cited] == ["upload:probes.md"]
+
+
+def test_a_rating_that_is_refused_is_said_and_the_thumbs_stay(seen: Seen, context: BrowserContext) -> None:
+    refusal = {"error": {"message": "not now.", "code": "answer_not_found"}}
+    context.route("**/v1/feedback", lambda route: route.fulfill(status=404, json=refusal))
+    seen.ask()
+    seen.page.get_by_role("button", name="Good answer").click()
+    expect(seen.page.get_by_role("status")).to_have_text("Not noted: not now.")
+    expect(seen.page.get_by_role("button", name="Good answer")).to_have_attribute("aria-pressed", "false")
+    seen.errors.clear()  # the browser itself reports the status
 
 
 def test_without_such_a_route_there_are_no_thumbs(seen: Seen, context: BrowserContext) -> None:

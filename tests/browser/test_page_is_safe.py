@@ -65,6 +65,8 @@ def test_every_state_passes_wcag_aa(seen: Seen, scheme: Any) -> None:
     assert violations(seen) == []
     seen.ask()
     seen.page.get_by_text("Why this answer").click()
+    seen.page.get_by_role("button", name="Bad answer").click()
+    expect(seen.page.get_by_label("What was wrong?")).to_be_visible()
     assert violations(seen) == []
     seen.page.locator(".answer .mark").first.click()
     expect(seen.page.locator("#reader mark")).to_be_visible()
@@ -76,6 +78,8 @@ def test_on_a_phone_nothing_sticks_out(seen: Seen) -> None:
     seen.model.pieces = ["A-very-long-word" * 20, "\n\n```\n" + "code " * 80 + "\n```\n", "See [1]."]
     seen.ask()
     seen.page.get_by_text("Why this answer").click()
+    seen.page.get_by_role("button", name="Good answer").click()
+    expect(seen.page.get_by_label("What was good?")).to_be_visible()
     assert seen.page.evaluate("document.documentElement.scrollWidth") == 360
     seen.page.locator(".answer .mark").click()
     expect(seen.page.locator("#reader mark")).to_be_visible()

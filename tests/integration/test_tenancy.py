@@ -21,6 +21,7 @@ from ingest.service import Service
 from rag.answering import Librarian
 from rag.collections import fingerprint
 from rag.encoders import Bm25Encoder
+from rag.feedback import Feedback, FeedbackStore, GivenPassage
 from rag.generation import ChatModel
 from rag.index import CollectionSpec, Record
 from rag.index.embedded import EmbeddedIndex
@@ -61,6 +62,26 @@ class Owned:
 EVERY = [Owned(*each) for each in OWNED]
 
 
+def rated(owned: Owned, chunk: str) -> Feedback:
+    """What a reader of exactly these groups said of an answer."""
+    passages = (GivenPassage(chunk, f"upload:{owned.mark}", True),)
+    return Feedback(
+        id="",
+        answer_id="a",
+        rating="up",
+        comment=owned.mark,
+        question=owned.mark,
+        searched=owned.mark,
+        answer=owned.mark,
+        collection="documents",
+        passages=passages,
+        verified=True,
+        caller=owned.mark,
+        groups=owned.groups,
+        created=0.0,
+    )
+
+
 class World:
     """The application over a filled index, and keys of every kind of caller."""
 
@@ -70,6 +91,7 @@ class World:
         self.settings = Settings(data_dir=folder, llm_url=model_url, known_callers_only=True, min_relevance=0)
         self.index.create("documents-1a2b3c4d", CollectionSpec(dense.dimension, fingerprint(dense, sparse)))
         self.index.set_alias("documents", "documents-1a2b3c4d")
+        feedback = FeedbackStore(Records(self.index), 1)
         for number, owned in enumerate(EVERY):
             scope = Scope.owner(owned.tenant)
             for copy, word in enumerate(WORDS):
@@ -84,12 +106,13 @@ class World:
             jobs = JobStore(Records(self.index), owned.tenant)
             job = jobs.create("upload", "documents", owned.groups, [owned.mark])
             jobs.finish(job.id, "done", report={"told": owned.mark})
+            feedback.put(rated(owned, f"00000000-0000-0000-0000-{number:06d}{0:06d}"), owned.tenant)
         store = KeyStore(Records(self.index))
         self.callers = []
         for tenant in (*TENANTS, "nobody"):
             for groups in ((), ("sre",), ("dev", "law"), GROUPS):
                 scope = Scope(tenant, frozenset(groups))
-                self.callers.append((scope, store.create("caller", scope, ["read", "write"])[1]))
+                self.callers.append((scope, store.create("caller", scope, ["admin"])[1]))
         self.jobs = [
             each.id for tenant in TENANTS for each in JobStore(Records(self.index), tenant).latest(Scope.owner(tenant))
         ]
@@ -152,6 +175,8 @@ def some_request(chance: random.Random, world: World) -> tuple[str, str, Any]:
         return "GET", f"/v1/documents?limit=1000&prefix=upload:&collection={body.get('collection', 'documents')}", None
     if kind < 0.93:
         return "GET", "/v1/jobs?limit=100", None
+    if kind < 0.95:
+        return "GET", f"/v1/feedback?limit=1000&include_text={chance.choice(['true', 'false'])}", None
     if kind < 0.97:
         return "GET", f"/v1/jobs/{chance.choice(world.jobs)}", None
     return "DELETE", f"/v1/jobs/{chance.choice(world.jobs)}", None
