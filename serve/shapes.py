@@ -79,6 +79,22 @@ class ErrorBody(BaseModel):
 class ErrorResponse(BaseModel):
     """The body of every error."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "error": {
+                        "message": "64 requests are at work already; try again shortly.",
+                        "type": "rate_limit_error",
+                        "code": "overloaded",
+                        "param": None,
+                        "request_id": "b6f0c1d2e3f4455687a9b0c1d2e3f405",
+                    }
+                }
+            ]
+        }
+    )
+
     error: ErrorBody
 
 

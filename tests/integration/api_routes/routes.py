@@ -32,7 +32,7 @@ ROUTES = (
 # What names one thing: with a key it is tried where that thing is.
 ROUTES_OF_ONE = (("GET", "/v1/collections/{name}", None),)
 
-# What needs the ingestion engine beside them: with a key they are tried in test_api_documents.py and test_api_jobs.py.
+# What needs the ingestion engine beside them: with a key they are tried in test_api_documents.py and its neighbours.
 FEEDING_ROUTES = (
     ("POST", "/v1/documents", {"documents": []}),
     ("GET", "/v1/documents", None),
@@ -44,6 +44,8 @@ FEEDING_ROUTES = (
     ("POST", "/v1/keys", {"name": "alice"}),
     ("GET", "/v1/keys", None),
     ("DELETE", "/v1/keys/{identity}", None),
+    ("POST", "/v1/feedback", {"answer_id": "chatcmpl-1", "rating": "up"}),
+    ("GET", "/v1/feedback", None),
 )
 
 

@@ -40,7 +40,7 @@ class TestTheDocument:
         [
             ("/v1/chat/completions", {"400", "401", "404", "409", "413", "429", "503", "504", "default"}),
             ("/v1/search", {"400", "401", "404", "409", "413", "429", "503", "504", "default"}),
-            ("/v1/models", {"401", "503", "default"}),
+            ("/v1/models", {"401", "503", "504", "default"}),
         ],
     )
     def test_every_error_has_the_error_shape(self, document: dict[str, Any], path: str, statuses: set[str]) -> None:

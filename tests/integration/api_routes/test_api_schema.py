@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.fake_model import FakeModel
+from tests.integration.api_feeding import Feeding, feeding
+from tests.integration.api_routes.routes import KEY
 from tests.integration.api_server import ApiServer, FixedRetriever
 
 # Left out: that whatever fits the document is accepted. It cannot say that a conversation ends with a question.
@@ -29,6 +32,14 @@ def served() -> Iterator[ApiServer]:
         yield api
 
 
+@pytest.fixture(scope="module")
+def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feeding]:
+    """An API that keeps things, called by an admin."""
+    with feeding(tmp_path_factory.mktemp("schema"), api_key=KEY) as api:
+        api.done(api.send_text({"id": "pods", "text": "Kubernetes runs containers in pods."}))
+        yield api
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -39,8 +50,22 @@ def served() -> Iterator[ApiServer]:
     ],
 )
 def test_made_up_requests_are_answered_as_documented(served: ApiServer, method: str, path: str) -> None:
-    schema = schemathesis.openapi.from_url(f"{served.url}/openapi.json")
+    assert max(answers(served.url, method, path)) < 500
 
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/v1/feedback"), ("GET", "/v1/feedback"), ("GET", "/v1/models"), ("GET", "/v1/collections")],
+)
+def test_so_are_those_of_who_has_a_key(fed: Feeding, method: str, path: str) -> None:
+    found = answers(fed.server.url, method, path, {"Authorization": f"Bearer {KEY}"})
+    assert max(found) < 500
+    assert min(found) < 300  # nothing but refusals would try the shape of no answer
+
+
+def answers(url: str, method: str, path: str, headers: Mapping[str, str] = MappingProxyType({})) -> list[int]:
+    """The statuses of made-up requests to a route; each answer is as documented."""
+    schema = schemathesis.openapi.from_url(f"{url}/openapi.json", headers=dict(headers), timeout=60)
     answered: list[int] = []
 
     @settings(
@@ -53,10 +78,10 @@ def test_made_up_requests_are_answered_as_documented(served: ApiServer, method: 
     )
     @given(case=schema[path][method].as_strategy())
     def each(case: Any) -> None:
-        response = case.call(base_url=served.url, timeout=20)
+        response = case.call(base_url=url, timeout=60, headers=dict(headers))
         case.validate_response(response, checks=CHECKS)
         answered.append(response.status_code)
 
     each()
     assert answered  # none made up would be none checked
-    assert max(answered) < 500
+    return answered
