@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.index import Record
-from rag.payload import point_id, to_payload
+from rag.payload import to_payload
+from rag.point_ids import point_id
 from rag.schema import Chunk, Document, Scope, SparseVector
 
 DIMENSIONS = 384

@@ -15,7 +15,7 @@ from langchain_qdrant.sparse_embeddings import SparseEmbeddings
 from langchain_qdrant.sparse_embeddings import SparseVector as LangChainSparse
 from qdrant_client import QdrantClient, models
 
-from rag.fusion import reciprocal_rank_fusion
+from rag.fusion import ranked, reciprocal_rank_fusion
 from rag.index import DENSE, SPARSE, CollectionSpec, DenseLeg, Leg, Record, SparseLeg
 from rag.index.embedded import EmbeddedIndex
 from rag.schema import Scope, SparseVector
@@ -84,8 +84,8 @@ class LibrarianStore:
         name, scope = self._everything
         legs: list[Leg] = [DenseLeg(query.dense, _CANDIDATES), SparseLeg(query.sparse, _CANDIDATES)]
         dense, sparse = self.index.query(name, legs, scope)
-        ranked = reciprocal_rank_fusion(dense, sparse, _RRF_K)[:TOP]
-        return [stored.id for stored in self.index.fetch(name, [each.id for each in ranked], scope)]
+        best = ranked(reciprocal_rank_fusion(dense, sparse, _RRF_K), dense, sparse, TOP)
+        return [stored.id for stored in self.index.fetch(name, [each.id for each in best], scope)]
 
     def close(self) -> None:
         self.index.close()

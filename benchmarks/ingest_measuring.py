@@ -19,7 +19,7 @@ from ingest.job import IngestJob
 from ingest.report import Report
 from ingest.sources import open_source
 from rag.encoders import Bm25Encoder, DenseEncoder
-from rag.fusion import reciprocal_rank_fusion
+from rag.fusion import ranked, reciprocal_rank_fusion
 from rag.index.embedded import EmbeddedIndex
 from rag.index.interface import DenseLeg, SparseLeg
 from rag.schema import Scope
@@ -97,7 +97,7 @@ def quality_of_job(
             SparseLeg(sparse.encode_query(text), _CANDIDATES),
         ]
         near, words = index.query(settings.collection, legs, Scope())
-        fused = reciprocal_rank_fusion(near, words, settings.rrf_k)
+        fused = ranked(reciprocal_rank_fusion(near, words, settings.rrf_k), near, words)
         return paths([each.id for each in near]), paths([each.id for each in fused])
 
     def paths(ids: Sequence[str]) -> list[str]:

@@ -22,7 +22,8 @@ from rag.collections import fingerprint, make
 from rag.encoders import Bm25Encoder, LocalEncoder, Vectors
 from rag.index.embedded import EmbeddedIndex
 from rag.index.interface import Record
-from rag.payload import point_id, to_payload
+from rag.payload import to_payload
+from rag.point_ids import point_id
 from rag.schema import Document, Scope
 from rag.settings import Settings
 

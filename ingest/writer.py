@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from ingest.chunking import Prepared
 from rag.encoders import Bm25Encoder, Vectors
 from rag.index.interface import Index, Record
-from rag.payload import WHOLE, WRITING, point_id, to_payload
+from rag.payload import WHOLE, WRITING, to_payload
+from rag.point_ids import point_id
 from rag.schema import Document, Scope
 
 # Documents whose points are looked up in one call.

@@ -14,9 +14,9 @@ from typing import Any
 
 from rag.encoders import Bm25Encoder, DenseEncoder, describe, identity, same_encoder
 from rag.errors import CollectionExists, CollectionNotFound, FingerprintMismatch
-from rag.index.interface import CollectionInfo, CollectionSpec, Index
+from rag.index.interface import Collection, CollectionInfo, CollectionSpec, Index
 
-FORMAT = 3
+FORMAT = 4
 CREATED = "created"
 _PARTS = ("dense", "sparse", "chunker", "format")
 
@@ -28,7 +28,7 @@ def fingerprint(dense: DenseEncoder, sparse: Bm25Encoder) -> dict[str, Any]:
     return {"format": FORMAT, "dense": dict(dense.fingerprint), "sparse": dict(sparse.fingerprint)}
 
 
-def check_readable(info: CollectionInfo, expected: Fingerprint) -> None:
+def check_readable(info: Collection, expected: Fingerprint) -> None:
     """Raise FingerprintMismatch unless the collection was built with these encoders.
 
     A writer adds its chunker to what it expects; a reader does not chunk and leaves it out.

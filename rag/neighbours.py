@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from rag.index.interface import Payload
-from rag.payload import point_id
+from rag.point_ids import beside
 from rag.reach import Reach
-from rag.schema import Document, Passage, Scope
+from rag.schema import Passage
 
 # Between two chunks of a document there is only white space, and seldom more of it than this many characters. What is
 # further apart may have had a chunk between.
@@ -22,53 +22,53 @@ _SPACE = re.compile(r"\s")
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A passage as it was found, and the ids of the chunks before and after it that belong to the same passage."""
+    """A hit, and the chunks before and after it that belong to the same passage: all by their ids."""
 
-    hit: Passage
+    hit: str
     before: tuple[str, ...]
     after: tuple[str, ...]
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """All of them, in the order of the text."""
+        return (*self.before, self.hit, *self.after)
 
-def windows(
-    hits: Sequence[tuple[Passage, Payload]], count: int, reach: Reach, chunker: str, scope: Scope
-) -> list[Window]:
+
+def windows(hits: Iterable[str], count: int, reach: Reach) -> list[Window]:
     """The best `count` passages: each hit with the chunks of its document that are within its reach.
 
-    A hit that an earlier passage holds already is passed over, and no chunk is in two passages.
+    A hit that an earlier passage holds already is passed over, and no chunk is in two passages. Past a document's end
+    there may be ids of chunks that do not exist.
     """
     taken: set[str] = set()
     found: list[Window] = []
-    for passage, payload in hits:
-        beside = partial(_free, passage, payload, chunker, scope, taken)
-        hit = beside(0)
-        if hit is None:
+    for hit in hits:
+        if hit in taken:
             continue
-        before, after = reach.around(hit, beside)
-        ids = [each for step in range(-before, after + 1) if (each := beside(step)) is not None]
-        taken.update(ids)
-        found.append(Window(passage, tuple(ids[:before]), tuple(ids[before + 1 :])))
+        free = partial(_free, hit, taken)
+        back, forth = reach.around(hit, free)
+        before = tuple(each for step in range(-back, 0) if (each := free(step)))
+        after = tuple(each for step in range(1, forth + 1) if (each := free(step)))
+        window = Window(hit, before, after)
+        taken.update(window.ids)
+        found.append(window)
         if len(found) == count:
             break
     return found
 
 
-def _free(
-    passage: Passage, payload: Payload, chunker: str, scope: Scope, taken: Container[str], step: int
-) -> str | None:
-    """The id of the chunk so many steps from the passage's own; None where there is none or it is taken."""
-    ordinal = passage.ordinal + step
-    if not 0 <= ordinal < int(payload["chunks"]):
-        return None
-    identity = point_id(Document(passage.uri, "", "", "", str(payload["doc_hash"])), ordinal, chunker, scope)
-    return None if identity in taken else identity
+def _free(hit: str, taken: Container[str], step: int) -> str | None:
+    """The id of the chunk so many steps from the hit; None where there is none or it is taken."""
+    chunk = beside(hit, step)
+    return None if chunk in taken else chunk
 
 
-def joined(window: Window, payloads: Mapping[str, Payload]) -> Passage:
-    """The passage with its neighbours' text, as far as they are there. What lies between two chunks shows as newlines.
+def joined(window: Window, hit: Passage, payloads: Mapping[str, Payload]) -> Passage:
+    """The hit with its neighbours' text, as far as they are there. What lies between two chunks shows as newlines.
 
     Its id, score, headings and page stay those of the hit.
     """
-    text, start, end = window.hit.text, window.hit.start, window.hit.end
+    text, start, end = hit.text, hit.start, hit.end
     for identity in reversed(window.before):
         payload = payloads.get(identity)
         if payload is None or payload["end"] > start:
@@ -81,7 +81,7 @@ def joined(window: Window, payloads: Mapping[str, Payload]) -> Passage:
             break
         text += "\n" * (payload["start"] - end) + payload["text"]
         end = payload["end"]
-    return replace(window.hit, text=text, start=start, end=end)
+    return replace(hit, text=text, start=start, end=end)
 
 
 def together(passages: Sequence[Passage]) -> list[Passage]:

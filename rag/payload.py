@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from rag.filters import range_facts
-from rag.schema import Chunk, Document, Passage, Scope
-
-_NAMESPACE = uuid.UUID("6f0b8f0e-2f0e-5c55-9f63-0d0f7e3b6a11")
+from rag.schema import Chunk, Document, Passage
 
 # The field that names a point's document.
 DOCUMENT = "doc"
@@ -24,16 +20,6 @@ HEADS = {"part": ["head"]}
 # so whatever moment a job is killed at, the documents it was at work on can be told.
 WRITING = "writing"
 WHOLE = "whole"
-
-
-def point_id(document: Document, ordinal: int, chunker: str, scope: Scope) -> str:
-    """A chunk's id: the same for the same content, so that every write can be repeated.
-
-    UUIDv5 of tenant, document, content hash, ordinal and chunker version; with the tenant in it two tenants may hold
-    the same document.
-    """
-    name = json.dumps([scope.tenant, document.uri, document.content_hash, ordinal, chunker])
-    return str(uuid.uuid5(_NAMESPACE, name))
 
 
 def to_payload(document: Document, chunk: Chunk, chunks: int, stamp: str = "") -> dict[str, Any]:

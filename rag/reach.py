@@ -27,6 +27,8 @@ class Reach:
 
         `beside` gives the id of the chunk so many steps from the hit, negative before it; None where none is free.
         """
+        if not (self.before or self.after):
+            return 0, 0
         best, worst = (max(self.cosines.values()), min(self.cosines.values())) if self.cosines else (0.0, 0.0)
 
         def passes(step: int) -> bool:

@@ -11,7 +11,7 @@ from qdrant_client.http.models import KeywordIndexParams
 from rag.errors import CollectionNotFound, IndexUnavailable
 from rag.index import translate
 from rag.index.checks import batches, check_fields, check_name, check_spec, not_found, point_ids, taken
-from rag.index.interface import CollectionInfo, CollectionSpec, Hit, Leg, Payload, Record, Stored, Where
+from rag.index.interface import Collection, CollectionInfo, CollectionSpec, Hit, Leg, Payload, Record, Stored, Where
 from rag.schema import Scope
 from rag.settings import Settings
 
@@ -51,17 +51,11 @@ class AsyncServerIndex:
             return await self._aliases()
 
     async def describe(self, name: str) -> CollectionInfo:
-        check_name(name)
-        while True:
-            async with self._asking(name):
-                aliases = await self._aliases()
-            try:
-                return await self._info(aliases.get(name, name), aliases)
-            except CollectionNotFound:
-                async with self._asking(name):
-                    moved = (await self._aliases()).get(name) != aliases.get(name)
-                if not moved:  # else the alias moved on and its old collection was dropped: no gap for readers
-                    raise
+        return await self._found(name, counted=True)
+
+    async def resolve(self, name: str) -> Collection:
+        found = await self._found(name, counted=False)
+        return Collection(found.name, found.spec)
 
     async def create(self, name: str, spec: CollectionSpec) -> None:
         check_name(name)
@@ -167,10 +161,23 @@ class AsyncServerIndex:
             self._closed = True
             await self._client.close()
 
-    async def _info(self, collection: str, aliases: dict[str, str]) -> CollectionInfo:
+    async def _found(self, name: str, *, counted: bool) -> CollectionInfo:
+        check_name(name)
+        while True:
+            async with self._asking(name):
+                aliases = await self._aliases()
+            try:
+                return await self._info(aliases.get(name, name), aliases, counted=counted)
+            except CollectionNotFound:
+                async with self._asking(name):
+                    moved = (await self._aliases()).get(name) != aliases.get(name)
+                if not moved:  # else the alias moved on and its old collection was dropped: no gap for readers
+                    raise
+
+    async def _info(self, collection: str, aliases: dict[str, str], *, counted: bool = True) -> CollectionInfo:
         async with self._asking(collection):
             info = await self._client.get_collection(collection)
-            points = (await self._client.count(collection, exact=True)).count
+            points = (await self._client.count(collection, exact=True)).count if counted else 0
         return translate.collection_info(collection, info, points, aliases)
 
     async def _missing_indexes(self, name: str) -> dict[str, KeywordIndexParams]:

@@ -124,10 +124,9 @@ def best_first(leg: Leg, found: Iterable[tuple[str, float, Payload]]) -> list[Hi
 
     Cosines are held to [-1, 1], which rounding in an engine can pass by a hair.
     """
-    dense = isinstance(leg, DenseLeg)
-    hits = [
-        Hit(identity, max(-1.0, min(1.0, score)) if dense else score, payload) for identity, score, payload in found
-    ]
+    hits = [Hit(*each) for each in found]
+    if isinstance(leg, DenseLeg):
+        hits = [hit if -1.0 <= hit.score <= 1.0 else hit._replace(score=max(-1.0, min(1.0, hit.score))) for hit in hits]
     return sorted(hits, key=lambda hit: (-hit.score, hit.id))
 
 

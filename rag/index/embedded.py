@@ -24,7 +24,7 @@ from rag.errors import CollectionNotFound, IndexUnavailable
 from rag.index.checks import check_name, check_spec, not_found, taken
 from rag.index.edge import Shard
 from rag.index.folder import FolderLock, read_json, sync_folder, unusable, write_json
-from rag.index.interface import CollectionInfo, CollectionSpec, Hit, Leg, Payload, Record, Stored, Where
+from rag.index.interface import Collection, CollectionInfo, CollectionSpec, Hit, Leg, Payload, Record, Stored, Where
 from rag.schema import Scope
 
 _FORMAT = 1
@@ -80,13 +80,10 @@ class EmbeddedIndex:
         return dict(self._aliases)
 
     def describe(self, name: str) -> CollectionInfo:
-        while True:
-            collection = self._resolve(name)
-            try:
-                return self._info(collection)
-            except CollectionNotFound:
-                if self._resolve(name) == collection:
-                    raise  # else the alias moved on: no gap for readers
+        return self._behind(name, self._info)
+
+    def resolve(self, name: str) -> Collection:
+        return self._behind(name, lambda own: Collection(own, self._spec(own)))
 
     def create(self, name: str, spec: CollectionSpec) -> None:
         check_name(name)
@@ -211,6 +208,16 @@ class EmbeddedIndex:
                     shard.close()
             finally:
                 self._lock.release()
+
+    def _behind(self, name: str, call: Callable[[str], _T]) -> _T:
+        """The call's answer for the collection behind a name or alias."""
+        while True:
+            collection = self._resolve(name)
+            try:
+                return call(collection)
+            except CollectionNotFound:
+                if self._resolve(name) == collection:
+                    raise  # else the alias moved on: no gap for readers
 
     def _with(self, name: str, call: Callable[[Shard], _T]) -> _T:
         while True:

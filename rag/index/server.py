@@ -14,7 +14,7 @@ from qdrant_client.http.models import Record as ServerRecord
 from rag.errors import CollectionNotFound, IndexUnavailable
 from rag.index import translate
 from rag.index.checks import batches, check_fields, check_name, check_spec, not_found, point_ids, taken
-from rag.index.interface import CollectionInfo, CollectionSpec, Hit, Leg, Payload, Record, Stored, Where
+from rag.index.interface import Collection, CollectionInfo, CollectionSpec, Hit, Leg, Payload, Record, Stored, Where
 from rag.schema import Scope
 from rag.settings import Settings
 
@@ -54,17 +54,11 @@ class ServerIndex:
             return self._aliases()
 
     def describe(self, name: str) -> CollectionInfo:
-        check_name(name)
-        while True:
-            with self._asking(name):
-                aliases = self._aliases()
-            try:
-                return self._info(aliases.get(name, name), aliases)
-            except CollectionNotFound:
-                with self._asking(name):
-                    moved = self._aliases().get(name) != aliases.get(name)
-                if not moved:  # else the alias moved on and its old collection was dropped: no gap for readers
-                    raise
+        return self._found(name, counted=True)
+
+    def resolve(self, name: str) -> Collection:
+        found = self._found(name, counted=False)
+        return Collection(found.name, found.spec)
 
     def create(self, name: str, spec: CollectionSpec) -> None:
         check_name(name)
@@ -242,10 +236,23 @@ class ServerIndex:
 
         return pages()
 
-    def _info(self, collection: str, aliases: dict[str, str]) -> CollectionInfo:
+    def _found(self, name: str, *, counted: bool) -> CollectionInfo:
+        check_name(name)
+        while True:
+            with self._asking(name):
+                aliases = self._aliases()
+            try:
+                return self._info(aliases.get(name, name), aliases, counted=counted)
+            except CollectionNotFound:
+                with self._asking(name):
+                    moved = self._aliases().get(name) != aliases.get(name)
+                if not moved:  # else the alias moved on and its old collection was dropped: no gap for readers
+                    raise
+
+    def _info(self, collection: str, aliases: dict[str, str], *, counted: bool = True) -> CollectionInfo:
         with self._asking(collection):
             info = self._client.get_collection(collection)
-            points = self._client.count(collection, exact=True).count
+            points = self._client.count(collection, exact=True).count if counted else 0
         return translate.collection_info(collection, info, points, aliases)
 
     def _missing_indexes(self, name: str) -> dict[str, KeywordIndexParams]:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from rag.index.interface import CollectionInfo, CollectionSpec, Hit, Index, Leg, Payload, Record, Stored, Where
+from rag.index.interface import (
+    Collection,
+    CollectionInfo,
+    CollectionSpec,
+    Hit,
+    Index,
+    Leg,
+    Payload,
+    Record,
+    Stored,
+    Where,
+)
 from rag.schema import Scope
 
 
@@ -30,6 +41,9 @@ class ThreadedIndex:
 
     async def describe(self, name: str) -> CollectionInfo:
         return await asyncio.to_thread(self.index.describe, name)
+
+    async def resolve(self, name: str) -> Collection:
+        return await asyncio.to_thread(self.index.resolve, name)
 
     async def create(self, name: str, spec: CollectionSpec) -> None:
         await asyncio.to_thread(self.index.create, name, spec)

@@ -31,7 +31,8 @@ from ingest.target import Target
 from rag.encoders import Bm25Encoder
 from rag.errors import IndexUnavailable
 from rag.index.embedded import EmbeddedIndex
-from rag.payload import point_id, to_payload
+from rag.payload import to_payload
+from rag.point_ids import point_id
 from rag.schema import Scope
 from rag.settings import Settings
 from tests.ingest_kit import HashEncoder, Points, stored

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.neighbours import joined, windows
-from rag.payload import point_id, to_passage
+from rag.neighbours import Window, joined, windows
+from rag.payload import to_passage
+from rag.point_ids import point_id
 from rag.reach import Reach
 from rag.schema import Document, Passage, Scope
 
@@ -41,15 +43,17 @@ def document(uri: str, chunks: int) -> dict[str, dict[str, Any]]:
 POINTS = {**document("a", 6), **document("b", 3)}
 
 
-def hits(*places: tuple[str, int]) -> list[tuple[Passage, dict[str, Any]]]:
-    found = {(each["doc"], each["ordinal"]): (identity, each) for identity, each in POINTS.items()}
-    ranked = [found[place] for place in places]
-    return [(to_passage(identity, payload, 1.0, None, None), payload) for identity, payload in ranked]
+def ids(*places: tuple[str, int]) -> list[str]:
+    found = {(each["doc"], each["ordinal"]): identity for identity, each in POINTS.items()}
+    return [found[place] for place in places]
+
+
+def passage(window: Window, payloads: Mapping[str, Any] = POINTS) -> Passage:
+    return joined(window, to_passage(window.hit, payloads[window.hit], 1.0, None, None), payloads)
 
 
 def passages(*places: tuple[str, int], count: int = 9, before: int = 0, after: int = 1) -> list[tuple[str, int, int]]:
-    reach = Reach(before, after, 0, {})
-    found = [joined(each, POINTS) for each in windows(hits(*places), count, reach, CHUNKER, SCOPE)]
+    found = [passage(each) for each in windows(ids(*places), count, Reach(before, after, 0, {}))]
     return [(each.uri, each.start, each.end) for each in found]
 
 
@@ -70,25 +74,25 @@ def test_as_many_passages_as_asked_for_come_out() -> None:
 
 
 def test_the_text_stands_where_its_span_says() -> None:
-    window = windows(hits(("a", 1)), 1, Reach(1, 2, 0, {}), CHUNKER, SCOPE)[0]
-    passage = joined(window, POINTS)
-    assert len(passage.text) == passage.end - passage.start
+    window = windows(ids(("a", 1)), 1, Reach(1, 2, 0, {}))[0]
+    found = passage(window)
+    assert len(found.text) == found.end - found.start
     for n in range(4):
-        assert passage.text[10 * n - passage.start :][:8] == TEXT[10 * n : 10 * n + 8]
-    assert passage.id == window.hit.id
+        assert found.text[10 * n - found.start :][:8] == TEXT[10 * n : 10 * n + 8]
+    assert found.id == window.hit
 
 
 def test_a_neighbour_that_is_gone_ends_the_passage_there() -> None:
-    window = windows(hits(("a", 1)), 1, Reach(1, 2, 0, {}), CHUNKER, SCOPE)[0]
+    window = windows(ids(("a", 1)), 1, Reach(1, 2, 0, {}))[0]
     left = {identity: each for identity, each in POINTS.items() if each["ordinal"] != 2}
-    passage = joined(window, left)
-    assert (passage.start, passage.end) == (0, 18)
+    found = passage(window, left)
+    assert (found.start, found.end) == (0, 18)
 
 
 def test_a_passage_reaches_as_far_as_the_chunks_fit_the_question() -> None:
     made = Document("a", "a", "a", "", "hash")
     cosines = {point_id(made, n, CHUNKER, SCOPE): cosine for n, cosine in enumerate((0.9, 0.2, 0.8, 0.7, 0.1, 0.9))}
-    window = windows(hits(("a", 2)), 1, Reach(3, 3, 0.7, cosines), CHUNKER, SCOPE)[0]
+    window = windows(ids(("a", 2)), 1, Reach(3, 3, 0.7, cosines))[0]
     assert (window.before, window.after) == ((), (point_id(made, 3, CHUNKER, SCOPE),))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ import pytest
 from rag.collections import fingerprint
 from rag.encoders import Bm25Encoder
 from rag.errors import BadInput, CollectionNotFound, FingerprintMismatch
-from rag.index.interface import CollectionInfo, CollectionSpec, DenseLeg, Hit, Leg, SparseLeg, Stored, Where
-from rag.payload import point_id
+from rag.index.interface import Collection, CollectionSpec, DenseLeg, Hit, Leg, SparseLeg, Stored, Where
+from rag.point_ids import point_id
 from rag.relevance import Calibration
 from rag.retrieval import MAX_QUERY_CHARACTERS, Retriever
 from rag.schema import Document, Scope
@@ -65,19 +65,16 @@ class MemoryIndex:
     behind: str = "documents-1"
     asked: list[tuple[Any, ...]] = field(default_factory=list)
 
-    async def describe(self, name: str) -> CollectionInfo:
+    async def resolve(self, name: str) -> Collection:
         if name != "documents":
             raise CollectionNotFound(f"no collection '{name}'")
-        return CollectionInfo(self.behind, CollectionSpec(2, self.metadata), len(self.stored), ("documents",))
+        return Collection(self.behind, CollectionSpec(2, self.metadata))
 
     async def query(
         self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None, fields: Sequence[str] = ()
     ) -> list[list[Hit]]:
         self.asked.append(("query", name, legs, scope, where))
-        return [
-            [replace(each, payload={name: self.stored.get(each.id, {}).get(name) for name in fields}) for each in leg]
-            for leg in (self.dense, self.sparse)
-        ]
+        return [self.dense, self.sparse]
 
     async def fetch(self, name: str, ids: Sequence[str], scope: Scope) -> list[Stored]:
         self.asked.append(("fetch", name, list(ids), scope))
@@ -143,20 +140,16 @@ class TestSearch:
         index.dense = index.sparse = []
         assert (search(retriever).passages, search(retriever).relevance) == ((), None)
 
-    def test_only_the_best_are_fetched_and_as_many_more_as_may_fall_into_their_passages(
-        self, retriever: Retriever, index: MemoryIndex, settings: Callable[..., Settings]
-    ) -> None:
+    def test_only_the_best_are_fetched(self, retriever: Retriever, index: MemoryIndex) -> None:
         assert [each.id for each in search(retriever, top_k=1).passages] == ["b"]
-        assert index.asked[-1] == ("fetch", "documents", ["b", "a", "c"], READER)
-        narrow = Retriever(index, OneDirection(), SPARSE, settings(neighbours_before=0, neighbours_after=1))  # type: ignore[arg-type]
-        search(narrow, top_k=1)
-        assert index.asked[-1] == ("fetch", "documents", ["b", "a"], READER)
+        assert [each for each in index.asked if each[0] == "fetch"] == [("fetch", "documents", ["b"], READER)]
 
-    def test_what_was_deleted_between_query_and_fetch_is_left_out(
+    def test_in_the_place_of_what_was_deleted_meanwhile_stands_what_follows(
         self, retriever: Retriever, index: MemoryIndex
     ) -> None:
         del index.stored["b"]
         assert [each.id for each in search(retriever).passages] == ["a", "c"]
+        assert [each.id for each in search(retriever, top_k=1).passages] == ["a"]
 
     def test_scope_and_conditions_reach_the_index_with_both_legs(
         self, retriever: Retriever, index: MemoryIndex
@@ -213,6 +206,18 @@ class TestNeighbours:
         self, spans: Callable[..., list[tuple[int, int]]]
     ) -> None:
         assert spans((), words=(2,)) == [(2, 3)]
+
+    def test_a_hit_and_its_neighbours_are_fetched_together(
+        self, spans: Callable[..., list[tuple[int, int]]], index: MemoryIndex
+    ) -> None:
+        assert spans(range(5)) == [(1, 3)]
+        assert [len(each[2]) for each in index.asked if each[0] == "fetch"] == [3]
+
+    def test_what_follows_a_document_s_last_chunk_is_not_missed(
+        self, spans: Callable[..., list[tuple[int, int]]], index: MemoryIndex
+    ) -> None:
+        assert spans((4,), neighbours_share=0) == [(2, 4)]
+        assert [each[0] for each in index.asked] == ["query", "fetch"]
 
 
 class TestRefusals:

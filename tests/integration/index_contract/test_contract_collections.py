@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rag.errors import BadInput, CollectionExists, CollectionNotFound
-from rag.index import CollectionSpec, Index
+from rag.index import Collection, CollectionSpec, Index
 from rag.schema import Scope
 from tests.integration.index_contract.drivers import (
     OWNER,
@@ -33,6 +33,7 @@ class TestCollections:
         assert (known.name, known.points, known.aliases) == (names.docs, 0, ())
         assert known.spec == SPEC
         assert known in index.collections()
+        assert index.resolve(names.docs) == Collection(names.docs, SPEC)
 
     def test_collections_are_listed_by_name_with_their_points_and_aliases(self, index: Index, names: Names) -> None:
         for name in (names.b, names.a):
@@ -77,8 +78,9 @@ class TestCollections:
         index.set_alias(names.now, names.docs)
         index.drop(names.docs)
         for name in (names.docs, names.now):
-            with pytest.raises(CollectionNotFound):
-                index.describe(name)
+            for call in (index.describe, index.resolve):
+                with pytest.raises(CollectionNotFound):
+                    call(name)
         index.create(names.docs, CollectionSpec(SIZE))
         assert index.count(names.docs, OWNER) == 0
         with pytest.raises(CollectionNotFound):
@@ -112,7 +114,7 @@ class TestAliases:
         assert seen(index, names.now, OWNER) == [0]
         index.set_alias(names.now, names.new)
         assert seen(index, names.now, OWNER) == [1]
-        assert index.describe(names.now).name == names.new
+        assert index.describe(names.now).name == index.resolve(names.now).name == names.new
         assert index.describe(names.old).aliases == ()
         assert [stored.id for stored in index.fetch(names.now, [point(1)], OWNER)] == [point(1)]
         assert index.count(names.now, OWNER) == 1
@@ -145,6 +147,7 @@ class TestAliases:
 def _named_calls(index: Index, name: str) -> list[Callable[[], Any]]:
     calls = [
         lambda: index.describe(name),
+        lambda: index.resolve(name),
         lambda: index.drop(name),
         lambda: index.drop_alias(name),
         lambda: index.set_alias("anything", name),
