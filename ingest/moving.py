@@ -19,6 +19,7 @@ from rag.index.interface import CollectionInfo, Index
 from rag.payload import HEAD_FIELDS, HEADS, LEDGER_FIELDS, WHOLE
 from rag.schema import Scope
 
+_HEADS_SINCE = 3  # the first format of collections whose documents' first chunks tell whether they are whole
 _LOOKED_UP_TOGETHER = 400
 _DELETED_TOGETHER = 256
 
@@ -125,7 +126,7 @@ class Mover:
     def _heads(self, ledger: Ledger) -> Iterator[_Head]:
         """The whole documents of the old collection, each once (of two versions, the one with the lesser id)."""
         seen: set[int] = set()
-        heads_tell = self._old.spec.metadata.get("format") == FORMAT
+        heads_tell = self._old.spec.metadata.get("format") in range(_HEADS_SINCE, FORMAT + 1)
         fields, where = (HEAD_FIELDS, HEADS) if heads_tell else (LEDGER_FIELDS, None)
         for stored in self._index.scroll(self._old.name, self._scope, fields, where):
             payload = stored.payload

@@ -183,6 +183,16 @@ class TestResult:
         assert report.incomplete == [document(50).uri]
         assert contents(loosely(state(index))) == contents(undisturbed(tmp_path, second()))
 
+    def test_a_collection_of_format_3_is_refused_until_it_is_re_indexed(self, index: Index, tmp_path: Path) -> None:
+        """Format 3 had other ids; its documents' first chunks told as much as today's."""
+        index.set_metadata(fill(index, FIRST), {"format": 3})
+        with pytest.raises(FingerprintMismatch, match=r"built with format 3, but format 4 is configured.*reindex"):
+            check_readable(index.describe("documents"), fingerprint(FIRST, Bm25Encoder()))
+        reindex(index, second(), tmp_path)
+        stamps = [each.payload["stamp"] for each in index.scroll("documents", Scope.owner("acme"), where=HEADS)]
+        assert len(stamps) == 8
+        assert all(each.startswith("stamp of file:///") for each in stamps)
+
     def test_a_collection_of_format_1_is_read_too(self, index: Index, tmp_path: Path) -> None:
         """Format 1 told neither heads from tails, nor formats, nor pages."""
         index.create("documents-1", CollectionSpec(8, {**fingerprint(FIRST, Bm25Encoder()), "format": 1}))
