@@ -10,7 +10,7 @@ import json
 import math
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from rag.errors import BadInput, CollectionExists, CollectionNotFound
@@ -119,12 +119,11 @@ def paths(fields: Sequence[str]) -> list[str]:
     return [_spelled(field) for field in fields]
 
 
-def best_first(leg: Leg, found: Iterable[tuple[str, float, Payload]]) -> list[Hit]:
+def best_first(leg: Leg, hits: list[Hit]) -> list[Hit]:
     """Hits by descending score, ties by id (engines leave ties in the order of their segments).
 
     Cosines are held to [-1, 1], which rounding in an engine can pass by a hair.
     """
-    hits = [Hit(*each) for each in found]
     if isinstance(leg, DenseLeg):
         hits = [hit if -1.0 <= hit.score <= 1.0 else hit._replace(score=max(-1.0, min(1.0, hit.score))) for hit in hits]
     return sorted(hits, key=lambda hit: (-hit.score, hit.id))

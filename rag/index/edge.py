@@ -10,6 +10,7 @@ ids); the mapped files would add 2.7 KB, but are let go after each flush, so tha
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -128,7 +129,7 @@ class Shard:
         return [
             []
             if finds_nothing(leg)
-            else best_first(leg, ((str(hit.id), hit.score, hit.payload or {}) for hit in next(answers)))
+            else best_first(leg, [Hit(_spelled(hit.id), hit.score, hit.payload or {}) for hit in next(answers)])
             for leg in legs
         ]
 
@@ -291,6 +292,14 @@ def _record(found: edge.Record) -> Record:
     words = SparseVector(tuple(sparse.indices), tuple(sparse.values)) if isinstance(sparse, edge.SparseVector) else None
     flat = [value for value in dense if isinstance(value, float)] if isinstance(dense, list) else []
     return Record(str(found.id), flat, words or SparseVector((), ()), found.payload or {})
+
+
+def _spelled(identity: edge.PointId) -> str:
+    """As `str` has it, in two thirds of the time: a search asks for hundreds."""
+    if not isinstance(identity, uuid.UUID):
+        return str(identity)
+    digits = identity.int.to_bytes(16).hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _query(leg: Leg) -> edge.Query:

@@ -191,7 +191,7 @@ def hits(legs: Sequence[Leg], answers: Sequence[models.QueryResponse]) -> list[l
     return [
         []
         if finds_nothing(leg)
-        else best_first(leg, ((_id(found.id), found.score, found.payload or {}) for found in next(following).points))
+        else best_first(leg, [Hit(_id(each.id), each.score, each.payload or {}) for each in next(following).points])
         for leg in legs
     ]
 

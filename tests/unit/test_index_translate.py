@@ -99,7 +99,7 @@ class TestResults:
 
     @given(st.lists(st.tuples(st.uuids().map(str), st.floats(-2, 2)), unique_by=lambda pair: pair[0]))
     def test_hits_descend_with_ties_by_id_and_cosines_in_range(self, found: list[tuple[str, float]]) -> None:
-        hits = checks.best_first(DenseLeg((1.0,), 5), ((each, score, {}) for each, score in found))
+        hits = checks.best_first(DenseLeg((1.0,), 5), [Hit(each, score) for each, score in found])
         assert {hit.id for hit in hits} == {identity for identity, _ in found}
         assert all(-1 <= hit.score <= 1 for hit in hits)
         order = [(-hit.score, hit.id) for hit in hits]
