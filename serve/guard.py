@@ -3,6 +3,7 @@ streams pass through untouched and a client's going away is seen at once."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -15,7 +16,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve import errors
+from serve import errors, last_words
 from serve.headers import missing as headers_missing
 from serve.metrics import Metrics
 
@@ -73,6 +74,7 @@ class Guard:
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
         status = 500
+        sent: list[tuple[bytes, bytes]] | None = None  # the response's headers, once it has begun
         taken = 0
         limit = self._max_body_of.get((scope["method"], scope["path"]), self._max_body)
 
@@ -85,9 +87,9 @@ class Guard:
             return message
 
         async def watched_send(message: Message) -> None:
-            nonlocal status
+            nonlocal status, sent
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, sent = message["status"], message["headers"]
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", request_id.encode()),
@@ -105,6 +107,10 @@ class Guard:
                 await self._app(scope, bounded_receive, watched_send)
         except (TooLarge, StrangeHost) as error:
             await _refuse(watched_send, request_id, error)
+        except asyncio.CancelledError:
+            if not (scope["app"].state.stopping and last_words.are_possible(sent)):
+                raise
+            await last_words.say(watched_send, request_id, began=sent is not None)
         finally:
             route = getattr(scope.get("route"), "path", "unknown")
             self._metrics.requests.labels(route, str(status)).inc()

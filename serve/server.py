@@ -32,6 +32,8 @@ from serve.engine.model import served_folder
 # Makes the engine that takes documents in, which this package does not know.
 OpenIngestor = Callable[[Settings, Index, DenseEncoder, Bm25Encoder], Ingestor]
 
+LAST_WORDS_SECONDS = 1.0  # beyond the grace, for requests that were cut off
+
 
 class PortTaken(LibrarianError):
     """The API's port is in use."""
@@ -104,6 +106,13 @@ class Server(uvicorn.Server):
                 self.config.timeout_graceful_shutdown = max(1, math.ceil(rest))
                 self.should_exit = True
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait for what still runs, then cut it off; it may say so while the index is still open."""
+        self._app.state.stopping = True
+        await super().shutdown(sockets)
+        if self.server_state.tasks and not self.force_exit:
+            await asyncio.wait(self.server_state.tasks, timeout=LAST_WORDS_SECONDS)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""

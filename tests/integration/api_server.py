@@ -7,6 +7,7 @@ with FakeModel() as model, ApiServer(retriever, llm_url=model.url) as api:
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import threading
 from collections.abc import Coroutine, Iterator, Sequence
@@ -150,9 +151,14 @@ class ApiServer:
         self._logging.__exit__(None, None, None)
 
     def begin_stop(self) -> None:
-        """What SIGTERM does: no new connection, streams may finish."""
+        """What comes after the grace, or at the end of `librarian up`: no new connection, streams may finish."""
         assert self.server is not None
         self.server.should_exit = True
+
+    def terminate(self) -> None:
+        """What SIGTERM does: requests have the grace of the settings."""
+        assert self.server is not None
+        self.server.handle_exit(signal.SIGTERM, None)
 
     def stop(self, seconds: float = 5.0) -> None:
         """Stop; what still runs after `seconds` is broken off. Stopping twice is no error."""
@@ -219,7 +225,7 @@ class ApiServer:
         model = ChatModel(self.settings)
         try:
             self.app = create_app(self.settings, Librarian(self.retriever, model, self.settings), self.ingestor)
-            self.server = Server(self.app, self._started)
+            self.server = Server(self.app, self._started, self.settings.shutdown_grace)
             await self.server.serve([self._socket])
         finally:
             await model.aclose()

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,19 @@ TENANTS = ("acme", "rival", "default")
 GROUPS = ("sre", "dev", "law")
 OWNED = [(tenant, groups) for tenant in TENANTS for groups in ((), ("sre",), ("dev",), ("sre", "law"))]
 WORDS = ("pods", "quota", "probe", "secret", "nodes")
+ROUTES = {  # what is asked, and how often in a hundred
+    "search": 40,
+    "chat": 10,
+    "context": 10,
+    "tool search": 10,
+    "tool answer": 5,
+    "documents": 7,
+    "text": 5,
+    "feedback": 2,
+    "jobs": 4,
+    "job": 4,
+    "end a job": 3,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,58 +170,77 @@ def some_filter(chance: random.Random, depth: int = 0) -> Any:
     )
 
 
-def some_request(chance: random.Random, world: World) -> tuple[str, str, Any]:
-    """Method, path and body."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request; `query` is what an answer may echo."""
+
+    method: str
+    path: str
+    body: Any = None
+    query: str = ""
+
+
+def some_request(chance: random.Random, world: World) -> Asked:
+    """One of the routes that tell of documents, and what is asked of it."""
+    route = chance.choices(list(ROUTES), list(ROUTES.values()))[0]
     query = " ".join(chance.sample([*WORDS, *(each.mark for each in EVERY)], 3))
     body: dict[str, Any] = {"top_k": chance.choice([1, 10, 100])}
-    if chance.random() < 0.6:
-        body["filter"] = some_filter(chance)
     if chance.random() < 0.1:
         body["collection"] = chance.choice(["documents-1a2b3c4d", RESERVED, "../documents"])
-    kind = chance.random()
-    if kind < 0.7:
-        return "POST", "/v1/search", {"query": query, **body}
-    if kind < 0.8:
-        ask = {"messages": [{"role": "user", "content": query}], "stream": chance.random() < 0.5}
-        return "POST", "/v1/chat/completions", {"model": "librarian", **ask, **body}
-    if kind < 0.87:
-        return "GET", f"/v1/documents?limit=1000&prefix=upload:&collection={body.get('collection', 'documents')}", None
-    if kind < 0.93:
-        return "GET", "/v1/jobs?limit=100", None
-    if kind < 0.95:
-        return "GET", f"/v1/feedback?limit=1000&include_text={chance.choice(['true', 'false'])}", None
-    if kind < 0.97:
-        return "GET", f"/v1/jobs/{chance.choice(world.jobs)}", None
-    return "DELETE", f"/v1/jobs/{chance.choice(world.jobs)}", None
+    if route.startswith("tool"):
+        name, word = ("search", "query") if route == "tool search" else ("answer", "question")
+        call = {"name": name, "arguments": {word: query, **body}}
+        return Asked("POST", "/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}, query)
+    if chance.random() < 0.6:
+        body["filter"] = some_filter(chance)
+    turns = {"messages": [{"role": "user", "content": query}]}
+    if route == "search":
+        return Asked("POST", "/v1/search", {"query": query, **body}, query)
+    if route == "chat":
+        how = {"model": "librarian", "stream": chance.random() < 0.5}
+        return Asked("POST", "/v1/chat/completions", {**turns, **how, **body}, query)
+    if route == "context":
+        return Asked("POST", "/v1/context", {**chance.choice([turns, {"query": query}]), **body}, query)
+    collection = body.get("collection", "documents")
+    if route == "documents":
+        return Asked("GET", f"/v1/documents?limit=1000&prefix=upload:&collection={collection}")
+    if route == "text":
+        uri = f"upload:{chance.choice(EVERY).mark}-{chance.randrange(len(WORDS))}"
+        return Asked("GET", f"/v1/documents/text?uri={uri}&collection={collection}", query=uri)
+    if route == "feedback":
+        return Asked("GET", f"/v1/feedback?limit=1000&include_text={chance.choice(['true', 'false'])}")
+    path = "/v1/jobs?limit=100" if route == "jobs" else f"/v1/jobs/{chance.choice(world.jobs)}"
+    return Asked("DELETE" if route == "end a job" else "GET", path)
 
 
 @pytest.mark.timeout(300)
 def test_no_mix_of_caller_filter_and_route_tells_of_anothers_documents(world: World) -> None:
-    async def mixes() -> tuple[int, int]:
-        chance, told, succeeded = random.Random(20), 0, 0
+    async def mixes() -> tuple[Counter[str], Counter[str]]:
+        chance, told, succeeded = random.Random(20), Counter[str](), Counter[str]()
         transport = httpx2.ASGITransport(app=world.app)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        accepts = {"Accept": "application/json, text/event-stream"}  # without which MCP answers nothing
+        async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=accepts) as http:
             for _ in range(MIXES):
                 scope, token = chance.choice(world.callers)
-                method, path, body = some_request(chance, world)
-                response = await http.request(method, path, json=body, headers={"Authorization": f"Bearer {token}"})
-                assert response.status_code < 500, (path, body, response.text)
-                succeeded += response.is_success
-                said = (
-                    response.text.replace(json.dumps(body.get("query"))[1:-1], "")
-                    if body and "query" in body
-                    else response.text
-                )
+                asked = some_request(chance, world)
+                key = {"Authorization": f"Bearer {token}"}
+                response = await http.request(asked.method, asked.path, json=asked.body, headers=key)
+                assert response.status_code < 500, (asked, response.text)
+                route = asked.path.partition("?")[0]
+                succeeded[route] += response.is_success
+                said = response.text.replace(asked.query, "") if asked.query else response.text
                 for owned in EVERY:
                     shown = owned.mark in said
-                    assert not shown or owned.seen_by(scope), (scope, method, path, body, said[:2000])
-                    told += shown
+                    assert not shown or owned.seen_by(scope), (scope, asked, said[:2000])
+                    told[route] += shown
         await world.model.aclose()
         return told, succeeded
 
     told, succeeded = asyncio.run(mixes())
-    assert told > MIXES / 10, "most mixes found nothing: they try nothing"
-    assert succeeded > MIXES / 3
+    assert told.total() > MIXES / 10, "most mixes found nothing: they try nothing"
+    assert succeeded.total() > MIXES / 3
+    for route in ("/v1/search", "/v1/chat/completions", "/v1/context", "/v1/documents", "/v1/documents/text", "/mcp"):
+        assert told[route] > 0, f"{route} told nobody anything: it is not tried"
 
 
 def test_nobody_deletes_what_belongs_to_others(world: World) -> None:

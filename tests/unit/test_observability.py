@@ -94,7 +94,14 @@ def test_panels_do_not_overlap() -> None:
     assert len(places) == len(PANELS) == len({each["id"] for each in PANELS})
 
 
-@pytest.mark.parametrize("arguments", [("check", "rules", "alerts.yaml"), ("test", "rules", "alerts_test.yaml")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("check", "rules", "alerts.yaml"),
+        ("test", "rules", "alerts_test.yaml"),
+        ("test", "rules", "alerts_edges_test.yaml"),
+    ],
+)
 def test_prometheus_accepts_the_rules_and_they_fire_when_they_should(arguments: tuple[str, ...]) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
