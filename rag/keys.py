@@ -11,7 +11,7 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -87,22 +87,19 @@ class KeyStore:
         """A new key for `scope`, and the token, which is kept nowhere. `lifetime` is in seconds. Raises BadInput."""
         identity, secret = secrets.token_hex(8), secrets.token_hex(32)
         now = round(self._clock(), 3)  # milliseconds: the engine's JSON may change the last bit of a longer number
+        opened = scope_of(scope.tenant, scope.groups or ())
         key = Key(
             identity,
             _checked(name, "the key's name", _MAX_NAME),
-            _checked(scope.tenant, "the tenant", 1000),
-            tuple(sorted(_checked(each, "a group", 1000) for each in scope.groups or ())),
+            opened.tenant,
+            tuple(sorted(opened.groups or ())),
             _permissions(permissions),
             now,
             hashlib.sha256(secret.encode()).hexdigest(),
             None if lifetime is None else round(now + lifetime, 3),
         )
-        if key.tenant.startswith(RESERVED):
-            raise BadInput(f"tenants that begin with '{RESERVED}' are the service's own.")
         if lifetime is not None and lifetime <= 0:
             raise BadInput("a key must live for more than 0 seconds.")
-        if len(key.groups) > _MAX_GROUPS:
-            raise BadInput(f"a key may have {_MAX_GROUPS} groups, not {len(key.groups)}.")
         self._records.put(_KEY, identity, asdict(key), self._scope)
         return key, f"{PREFIX}{identity}_{secret}"
 
@@ -123,6 +120,16 @@ class KeyStore:
             raise KeyNotFound(f"there is no key '{identity[:64]}': `librarian keys list` shows those there are.")
         self._records.delete(_KEY, [identity], self._scope)
         return key
+
+
+def scope_of(tenant: str, groups: Iterable[str]) -> Scope:
+    """The scope of a caller of that tenant and those groups. Raises BadInput where no caller may have it."""
+    found = frozenset(_checked(each, "a group", 1000) for each in groups)
+    if _checked(tenant, "the tenant", 1000).startswith(RESERVED):
+        raise BadInput(f"tenants that begin with '{RESERVED}' are the service's own.")
+    if len(found) > _MAX_GROUPS:
+        raise BadInput(f"a caller may have {_MAX_GROUPS} groups, not {len(found)}.")
+    return Scope(tenant, found)
 
 
 def id_of(token: str) -> str | None:

@@ -29,6 +29,7 @@ from rag.setting_rooms.model import Model
 from rag.setting_rooms.places import Places
 from rag.setting_rooms.searching import Searching
 from rag.setting_rooms.service import Service
+from rag.setting_rooms.tokens import Tokens
 from rag.tuning import in_service
 
 PREFIX = "LIBRARIAN_"
@@ -39,7 +40,7 @@ PROMOTED = "tune promote"  # as a source of settings
 
 
 # They are shown from the last to the first.
-class Settings(Access, Service, Model, Searching, Documents, Encoding, Places):
+class Settings(Tokens, Access, Service, Model, Searching, Documents, Encoding, Places):
     """All settings, validated. Immutable; `load` makes one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -15,7 +15,7 @@ from rag.keys import KeyStore
 from rag.records import Records
 from rag.settings import Settings
 from serve import errors, examples, tracing
-from serve.access import KeyCache, Turnstile, check_exposure, local_names
+from serve.access import KeyCache, Turnstile, check_exposure, local_names, token_reader
 from serve.given_answers import MAX_CHARACTERS, GivenAnswers
 from serve.guard import Guard, Limit
 from serve.metrics import Metrics
@@ -42,7 +42,7 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
     """An application that answers with `librarian`, which stays the caller's to close.
 
     Documents are taken by `ingestor`, the caller's too; without one they are refused. Raises SettingsError where it
-    would listen to strangers without a key.
+    would listen to strangers without a key, or cannot read the tokens it is to take.
     """
     check_exposure(settings)
     metrics = Metrics()
@@ -59,6 +59,7 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
     app.state.keys = KeyCache(KeyStore(Records(ingestor.index))) if ingestor else None
     app.state.feedback = FeedbackStore(Records(ingestor.index), settings.feedback_days) if ingestor else None
     app.state.given_answers = GivenAnswers(MAX_CHARACTERS if settings.feedback_days else 0)
+    app.state.tokens = token_reader(settings)
     app.state.holder_token = ""  # set once the process says where it serves
     app.state.stopping = False
     app.state.parsing = asyncio.Lock()

@@ -16,6 +16,7 @@ from rag.errors import CollectionNotFound, IndexLocked, LibrarianError
 from rag.generation import ChatModel
 from rag.index import holder, open_index
 from rag.settings import Loaded, Settings
+from serve.access.tokens import Unreadable, check_token_settings, read_keys
 from serve.engine import find_engine_python
 from serve.engine.model import served_folder
 
@@ -48,7 +49,7 @@ async def diagnose(loaded: Loaded) -> list[Finding]:
     """Every check, in the order in which a question meets the parts."""
     settings = loaded.settings
     findings = [_versions(), _configured(loaded), _disk(settings)]
-    for check in (_encoder, _index):
+    for check in (_encoder, _index, *((_tokens,) if settings.jwt_issuer else ())):
         findings.append(await asyncio.to_thread(_guarded, check, settings))
     findings.append(await _model(settings))
     if not settings.llm_url:
@@ -112,6 +113,15 @@ def _index(settings: Settings) -> Finding:
     finally:
         index.close()
     return Finding("ok", "index", f"{index.location}: '{settings.collection}' has {info.points} chunks")
+
+
+def _tokens(settings: Settings) -> Finding:
+    check_token_settings(settings)
+    try:
+        keys = read_keys(settings)
+    except Unreadable as error:
+        return Finding("FAIL", "tokens", f"no keys of {settings.jwt_issuer}: {error}", "is the address right, and up?")
+    return Finding("ok", "tokens", f"{settings.jwt_issuer} has {len(keys)} public keys")
 
 
 async def _model(settings: Settings) -> Finding:

@@ -45,7 +45,7 @@ def response(
     if retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
     if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if code == "invalid_token" else "Bearer"
     if status == 413:
         headers["Connection"] = "close"
     return JSONResponse(body(status, code, message, request.state.request_id, param), status, headers)

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+# All that are made with a private key and checked with a public one: who can check a token cannot make one.
+SIGNATURES = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+)
 
-def _http_url(value: str) -> str:
+
+def _exact_url(value: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://")
     parts = urlsplit(value)
     if not parts.hostname or parts.port == 0:  # a port that is no number is a ValueError of its own
         raise ValueError("must name a host")
-    return value.rstrip("/")
+    return value
+
+
+def _http_url(value: str) -> str:
+    return _exact_url(value).rstrip("/")
 
 
 def _split(value: object) -> object:
@@ -29,6 +39,12 @@ def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
             raise ValueError("each must be a whole origin, as https://app.example.org: no path, no *")
         if "*" in each or "@" in each:
             raise ValueError("each must name one origin, without * and without a user")
+    return value
+
+
+def _signatures(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value or not set(value) <= set(SIGNATURES):
+        raise ValueError(f"each must be one of {', '.join(SIGNATURES)}")
     return value
 
 
@@ -48,9 +64,12 @@ def _header(value: object) -> object:
     return key
 
 
+ExactUrl = Annotated[str, AfterValidator(_exact_url)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Origins = Annotated[Names, AfterValidator(_origins)]
+Algorithms = Annotated[Names, AfterValidator(_signatures)]
+Permissions = Annotated[tuple[Literal["read", "write"], ...], BeforeValidator(_split)]
 HomePath = Annotated[Path, AfterValidator(Path.expanduser)]
 # A key that is compared with what a request carries, and one that is sent in a header.
 PrintableKey = Annotated[SecretStr, BeforeValidator(_printable)]

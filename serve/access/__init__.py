@@ -1,6 +1,7 @@
 """Who may call, what they may do, and how many at once."""
 
-from serve.access.callers import Caller, KeyCache, identify
+from serve.access.caller import Caller
+from serve.access.callers import KeyCache, identify
 from serve.access.dependencies import (
     SCOPE_HEADER,
     admin,
@@ -14,6 +15,7 @@ from serve.access.dependencies import (
     writer,
 )
 from serve.access.exposure import check_exposure, local_names
+from serve.access.tokens import token_reader
 from serve.access.turnstile import Turnstile, admitted
 
 __all__ = [
@@ -33,5 +35,6 @@ __all__ = [
     "local_names",
     "reader",
     "scope_header",
+    "token_reader",
     "writer",
 ]

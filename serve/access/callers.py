@@ -1,4 +1,4 @@
-"""Who is calling: the holder of a key, of the settings' key, or nobody known."""
+"""Who is calling: the holder of a key, of the settings' key, of an issuer's token, or nobody known."""
 
 from __future__ import annotations
 
@@ -7,40 +7,19 @@ import hmac
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from fastapi import HTTPException, Request
 
-from rag.keys import PERMISSIONS, PREFIX, Key, KeyStore, Permission, id_of
+from rag.keys import PERMISSIONS, PREFIX, Key, KeyStore, id_of
 from rag.schema import Scope
 from rag.settings import Settings
+from serve.access.caller import ANONYMOUS, SETTINGS_KEY, Caller
 from serve.access.exposure import anonymous_allowed
+from serve.access.tokens import TokenReader
 
 # A revoked key works for this long at most, on every replica.
 KEY_CACHE_SECONDS = 5.0
 KEY_CACHE_SIZE = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Whose data a request may touch, and what it may do there. `id` names the key, never its secret."""
-
-    id: str
-    scope: Scope
-    permissions: frozenset[Permission]
-
-    @property
-    def anonymous(self) -> bool:
-        """Whether the request carried nothing that names somebody."""
-        return self.id == ANONYMOUS
-
-    def may(self, permission: Permission) -> bool:
-        """Whether it may; an admin may do everything."""
-        return permission in self.permissions or "admin" in self.permissions
-
-
-ANONYMOUS = "anonymous"
-SETTINGS_KEY = "LIBRARIAN_API_KEY"
 
 
 class KeyCache:
@@ -78,7 +57,7 @@ class KeyCache:
 
 
 async def identify(request: Request) -> Caller:
-    """The caller of a request, found once. Raises HTTPException 401."""
+    """The caller of a request, found once. Raises HTTPException 401, TokenRefused or IssuerUnavailable."""
     found: Caller | None = getattr(request.state, "caller", None)
     if found is None:
         found = request.state.caller = await _identify(request)
@@ -95,6 +74,9 @@ async def _identify(request: Request) -> Caller:
             return Caller(SETTINGS_KEY, own, frozenset(PERMISSIONS))
     if token.startswith(PREFIX):
         return await _holder_of_key(request, token)
+    tokens: TokenReader | None = request.app.state.tokens
+    if token and tokens:
+        return await tokens.caller(token)
     if anonymous_allowed(settings):
         return Caller(ANONYMOUS, own, frozenset({"read", "write"}))
     raise HTTPException(401, "a valid key is needed: Authorization: Bearer KEY")

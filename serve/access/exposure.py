@@ -6,21 +6,25 @@ import ipaddress
 
 from rag.errors import SettingsError
 from rag.settings import Settings
+from serve.access.tokens import check_token_settings
 
 
 def anonymous_allowed(settings: Settings) -> bool:
     """Whether requests without a key are answered."""
-    return not (settings.api_key or settings.known_callers_only)
+    return not (settings.api_key or settings.known_callers_only or settings.jwt_issuer)
 
 
 def check_exposure(settings: Settings) -> None:
-    """Refuse to listen where others can reach without a key, unless that is said explicitly. Raises SettingsError."""
+    """Refuse to listen where others can reach without a key, unless that is said explicitly; and to take tokens by half
+    of the settings that this needs. Raises SettingsError."""
+    check_token_settings(settings)
     if not anonymous_allowed(settings) or settings.allow_anonymous or _is_loopback(settings.host):
         return
     raise SettingsError(
         f"listening on {settings.host} without a key would let anyone in: set LIBRARIAN_API_KEY, or "
-        "LIBRARIAN_KNOWN_CALLERS_ONLY=true where `librarian keys` makes them, or LIBRARIAN_ALLOW_ANONYMOUS=true "
-        "where the network in front keeps strangers out."
+        "LIBRARIAN_KNOWN_CALLERS_ONLY=true where `librarian keys` makes them, or LIBRARIAN_JWT_ISSUER where an "
+        "identity provider knows the callers, or LIBRARIAN_ALLOW_ANONYMOUS=true where the network in front keeps "
+        "strangers out."
     )
 
 
