@@ -59,11 +59,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The first event: what the model is given (nothing, where the service abstains)."""
+    """The first event: what the model is given (nothing, where the service abstains), and in how many tokens."""
 
     passages: tuple[Passage, ...]
     relevance: float | None
     dropped: tuple[Dropped, ...]
+    prompt_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class Librarian:
             yield _without_model(question, given, found)
             return
         assembled = time.perf_counter()
-        given = Sources(context.passages, found.relevance, context.dropped)
+        given = Sources(context.passages, found.relevance, context.dropped, context.prompt_tokens)
         yield given
 
         citations, dropped = CitationFilter(context.passages, question.text), context.dropped

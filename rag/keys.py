@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
+from rag.caller_limits import UNSAID, CallerLimits, limits_of
 from rag.errors import BadInput, LibrarianError
 from rag.records import Records
 from rag.schema import Scope
@@ -31,6 +32,7 @@ _KEY = "key"
 _FORM = re.compile(r"lib_([0-9a-f]{16})_([0-9a-f]{64})")
 _MAX_NAME = 100
 _MAX_GROUPS = 1000
+_MAX_LIMIT = 10**12
 
 
 class KeyNotFound(LibrarianError):
@@ -53,6 +55,7 @@ class Key:
     created: float
     digest: str
     expires: float | None = None
+    limits: CallerLimits = UNSAID
 
     @property
     def scope(self) -> Scope:
@@ -83,6 +86,7 @@ class KeyStore:
         scope: Scope,
         permissions: Sequence[str] = ("read",),
         lifetime: float | None = None,
+        limits: CallerLimits = UNSAID,
     ) -> tuple[Key, str]:
         """A new key for `scope`, and the token, which is kept nowhere. `lifetime` is in seconds. Raises BadInput."""
         identity, secret = secrets.token_hex(8), secrets.token_hex(32)
@@ -97,6 +101,7 @@ class KeyStore:
             now,
             hashlib.sha256(secret.encode()).hexdigest(),
             None if lifetime is None else round(now + lifetime, 3),
+            _limits(limits),
         )
         if lifetime is not None and lifetime <= 0:
             raise BadInput("a key must live for more than 0 seconds.")
@@ -153,6 +158,13 @@ def shown(key: Key) -> dict[str, Any]:
     return {**facts, "groups": list(key.groups), "permissions": list(key.permissions)}
 
 
+def _limits(given: CallerLimits) -> CallerLimits:
+    for name, value in asdict(given).items():
+        if value is not None and not 0 <= value <= _MAX_LIMIT:
+            raise BadInput(f"{name} must be 0 (no limit) to {_MAX_LIMIT}, not {value}.")
+    return given
+
+
 def _permissions(given: Sequence[str]) -> tuple[Permission, ...]:
     unknown = [each for each in given if each not in PERMISSIONS]
     if unknown or not given:
@@ -168,4 +180,6 @@ def _checked(text: str, what: str, longest: int) -> str:
 
 def _from_record(data: Mapping[str, Any]) -> Key:
     known = {name: data[name] for name in Key.__dataclass_fields__ if name in data}  # one written by a later version
-    return Key(**{**known, "groups": tuple(known["groups"]), "permissions": tuple(known["permissions"])})
+    limits = limits_of(known.get("limits") or {})
+    lists = {name: tuple(known[name]) for name in ("groups", "permissions")}
+    return Key(**{**known, **lists, "limits": limits})

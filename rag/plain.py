@@ -35,9 +35,9 @@ async def complete(
     # At most half of the window: a wish for a long answer does not push out what it is to be about.
     reserved = max(min(wanted, facts.window // 2), MIN_ANSWER_TOKENS)
     clean = [replace(each, content=neutralise(each.content)) for each in messages]
-    prompt, cut = await fitted(clean, keep, facts.counter, facts.window - reserved)
+    prompt, tokens, cut = await fitted(clean, keep, facts.counter, facts.window - reserved)
     dropped = (Dropped("the start of the conversation in the text", "token budget"),) if cut else ()
-    yield Sources((), None, dropped)
+    yield Sources((), None, dropped, tokens)
 
     written, usage, reason, first_token = "", Usage(), "stop", None
     ready = time.perf_counter()
@@ -68,8 +68,10 @@ async def complete(
 
 async def fitted(
     messages: Sequence[Message], keep: str, counter: TokenCounter, limit: int
-) -> tuple[list[Message], bool]:
-    """The messages in at most `limit` tokens, and whether something was cut. The counter is asked a logarithm of times.
+) -> tuple[list[Message], int, bool]:
+    """The messages in at most `limit` tokens, how many those are, and whether something was cut.
+
+    The counter is asked a logarithm of times.
 
     Raises PromptTooLong where what must stay is too long.
     """
@@ -79,15 +81,18 @@ async def fitted(
     def cut(left: int) -> list[Message]:
         return [*before, replace(last, content=head + mark + tail[len(tail) - left :])]
 
-    if await counter.count(messages) <= limit:
-        return list(messages), False
+    if (whole := await counter.count(messages)) <= limit:
+        return list(messages), whole, False
     if (least := await counter.count(cut(0))) > limit:
         raise PromptTooLong(
             f"the text takes {least} tokens without the conversation in it, and the model has room for {limit}; send a "
             "shorter one."
         )
-    low, high = 0, len(tail)
+    low, high, tokens = 0, len(tail), least
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if await counter.count(cut(middle)) <= limit else (low, middle)
-    return cut(low), True
+        if (counted := await counter.count(cut(middle))) <= limit:
+            low, tokens = middle, counted
+        else:
+            high = middle
+    return cut(low), tokens, True

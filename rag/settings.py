@@ -25,6 +25,7 @@ from rag.setting_errors import invalid_setting, unknown_setting
 from rag.setting_rooms.access import Access
 from rag.setting_rooms.documents import Documents
 from rag.setting_rooms.encoding import Encoding
+from rag.setting_rooms.limits import Limits
 from rag.setting_rooms.model import Model
 from rag.setting_rooms.places import Places
 from rag.setting_rooms.searching import Searching
@@ -40,7 +41,7 @@ PROMOTED = "tune promote"  # as a source of settings
 
 
 # They are shown from the last to the first.
-class Settings(Tokens, Access, Service, Model, Searching, Documents, Encoding, Places):
+class Settings(Limits, Tokens, Access, Service, Model, Searching, Documents, Encoding, Places):
     """All settings, validated. Immutable; `load` makes one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -15,7 +15,8 @@ from rag.keys import KeyStore
 from rag.records import Records
 from rag.settings import Settings
 from serve import errors, examples, tracing
-from serve.access import KeyCache, Turnstile, check_exposure, local_names, token_reader
+from serve.access import Allowances, KeyCache, Turnstile, check_exposure, local_names, token_reader
+from serve.access.allowance import HEADERS
 from serve.given_answers import MAX_CHARACTERS, GivenAnswers
 from serve.guard import Guard, Limit
 from serve.metrics import Metrics
@@ -65,6 +66,7 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
     app.state.parsing = asyncio.Lock()
     app.state.metrics = metrics
     app.state.turnstile = Turnstile(settings.max_concurrent_requests, metrics)
+    app.state.allowances = Allowances(metrics)
     app.state.tools = mcp.Tools(package_version(), settings.max_request_bytes)
     errors.install(app)
     for routes in (chat, context, collections, search, documents, reading, jobs, models, keys, mcp, health, page):
@@ -78,7 +80,7 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type"],
-            expose_headers=["Location", "Retry-After", "X-Request-Id"],
+            expose_headers=["Location", "Retry-After", "X-Request-Id", *(name.decode() for name in HEADERS)],
         )
     uploads = Limit(settings.max_upload_bytes, "LIBRARIAN_MAX_UPLOAD_BYTES")
     handed = Limit(MAX_HANDED_BYTES, "of what a command hands over")

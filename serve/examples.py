@@ -108,6 +108,7 @@ _KEY = {
     "permissions": ["read", "write"],
     "created": 1764000000.0,
     "expires": 1771776000.0,
+    "limits": {"requests_per_minute": 60, "tokens_per_minute": None, "concurrent_requests": None},
 }
 _RATED = {
     "id": "0d0f7e3b6a11476f8b0b8f0e2f0e5c55",
@@ -319,6 +320,7 @@ EXAMPLES: Mapping[tuple[str, str], Example] = {
                     "permissions": ["read", "write"],
                     "groups": ["sre"],
                     "lifetime": 7776000,
+                    "limits": {"requests_per_minute": 60},
                 }
             }
         },

@@ -93,6 +93,7 @@ class Guard:
                 message["headers"] = [
                     *message["headers"],
                     (b"x-request-id", request_id.encode()),
+                    *scope["state"].get("headers", ()),
                     *headers_missing(message["headers"], scope["path"]),
                 ]
             await send(message)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any, Protocol
 
+from rag.caller_limits import CallerLimits
 from rag.errors import IndexLocked
 from rag.index import holder, open_index
 from rag.keys import KeyNotFound, KeyStore, shown
@@ -19,7 +21,13 @@ class Keeping(Protocol):
     """Keys as `rag.keys.shown` shows them."""
 
     def create(
-        self, name: str, tenant: str, groups: Sequence[str], permissions: Sequence[str], lifetime: float | None
+        self,
+        name: str,
+        tenant: str,
+        groups: Sequence[str],
+        permissions: Sequence[str],
+        lifetime: float | None,
+        limits: CallerLimits,
     ) -> dict[str, Any]:
         """A new key, its token under "key"."""
         ...
@@ -56,9 +64,15 @@ class _Here:
         self._store = store
 
     def create(
-        self, name: str, tenant: str, groups: Sequence[str], permissions: Sequence[str], lifetime: float | None
+        self,
+        name: str,
+        tenant: str,
+        groups: Sequence[str],
+        permissions: Sequence[str],
+        lifetime: float | None,
+        limits: CallerLimits,
     ) -> dict[str, Any]:
-        key, token = self._store.create(name, Scope(tenant, frozenset(groups)), permissions, lifetime)
+        key, token = self._store.create(name, Scope(tenant, frozenset(groups)), permissions, lifetime, limits)
         return {**shown(key), "key": token}
 
     def list(self) -> list[dict[str, Any]]:
@@ -73,10 +87,16 @@ class _Remote:
         self._server = server
 
     def create(
-        self, name: str, tenant: str, groups: Sequence[str], permissions: Sequence[str], lifetime: float | None
+        self,
+        name: str,
+        tenant: str,
+        groups: Sequence[str],
+        permissions: Sequence[str],
+        lifetime: float | None,
+        limits: CallerLimits,
     ) -> dict[str, Any]:
         body = {"name": name, "tenant": tenant, "groups": [*groups], "permissions": [*permissions]}
-        return self._server.call("POST", "/v1/keys", {**body, "lifetime": lifetime})
+        return self._server.call("POST", "/v1/keys", {**body, "lifetime": lifetime, "limits": asdict(limits)})
 
     def list(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._server.call("GET", "/v1/keys")["data"]

@@ -59,6 +59,12 @@ class Metrics:
             "Answers and searches refused because all places were taken",
             registry=registry,
         )
+        self.limited = Counter(
+            "librarian_limited_total",
+            "Requests refused because their caller had used up a limit of its own",
+            ["limit"],
+            registry=registry,
+        )
         self.stages = Histogram(
             "librarian_stage_seconds",
             "Time of each stage of answers and searches; total is an answer's alone",
@@ -84,6 +90,7 @@ class Metrics:
             registry=registry,
         )
         for family, values in (
+            (self.limited, ("requests", "tokens", "concurrent")),
             (self.stages, STAGES),
             (self.answers, get_args(Outcome)),
             (self.searches, ("found", "nothing")),

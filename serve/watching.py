@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
@@ -13,6 +14,7 @@ from rag.answering import Event, Librarian, Question, Sources
 from rag.errors import LibrarianError
 from rag.schema import Answer
 from rag.settings import Settings
+from serve.charging import Purse, charged
 from serve.metrics import Metrics, Outcome
 from serve.spans import Spans
 
@@ -35,6 +37,13 @@ class Watched(Librarian):
         self._timeout = settings.request_timeout
         self._collection = settings.collection
         self._log_questions = settings.log_questions
+        self._purse: Purse | None = None
+
+    def charging(self, purse: Purse) -> Watched:
+        """The same, whose answers are charged to `purse`."""
+        made = copy.copy(self)
+        made._purse = purse
+        return made
 
     async def stream(self, question: Question) -> AsyncGenerator[Event]:
         """As in Librarian."""
@@ -42,7 +51,8 @@ class Watched(Librarian):
         answer: Answer | None = None
         spans = Spans(self._tracer, question.collection or self._collection) if self._tracer else None
         try:
-            async with aclosing(super().stream(question)) as events:
+            answering = super().stream(question)
+            async with aclosing(charged(answering, self._purse) if self._purse else answering) as events:
                 async for event in events:
                     if spans and isinstance(event, Sources):
                         spans.given()

@@ -1,5 +1,6 @@
 """Who may call, what they may do, and how many at once."""
 
+from serve.access.allowance import Allowances
 from serve.access.caller import Caller
 from serve.access.callers import KeyCache, identify
 from serve.access.dependencies import (
@@ -16,13 +17,15 @@ from serve.access.dependencies import (
 )
 from serve.access.exposure import check_exposure, local_names
 from serve.access.tokens import token_reader
-from serve.access.turnstile import Turnstile, admitted
+from serve.access.turnstile import Turnstile, account_of, admitted
 
 __all__ = [
     "SCOPE_HEADER",
+    "Allowances",
     "Caller",
     "KeyCache",
     "Turnstile",
+    "account_of",
     "admin",
     "admitted",
     "check_exposure",

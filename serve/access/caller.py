@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rag.caller_limits import UNSAID, CallerLimits
 from rag.keys import Permission
 from rag.schema import Scope
 
@@ -19,6 +20,7 @@ class Caller:
     id: str
     scope: Scope
     permissions: frozenset[Permission]
+    limits: CallerLimits = UNSAID
 
     @property
     def anonymous(self) -> bool:

@@ -71,14 +71,14 @@ async def _identify(request: Request) -> Caller:
     if token and settings.api_key:
         wanted = settings.api_key.get_secret_value().encode()
         if hmac.compare_digest(token.encode("latin-1"), wanted):
-            return Caller(SETTINGS_KEY, own, frozenset(PERMISSIONS))
+            return Caller(SETTINGS_KEY, own, frozenset(PERMISSIONS), settings.caller_limits)
     if token.startswith(PREFIX):
         return await _holder_of_key(request, token)
     tokens: TokenReader | None = request.app.state.tokens
     if token and tokens:
         return await tokens.caller(token)
     if anonymous_allowed(settings):
-        return Caller(ANONYMOUS, own, frozenset({"read", "write"}))
+        return Caller(ANONYMOUS, own, frozenset({"read", "write"}), settings.caller_limits)
     raise HTTPException(401, "a valid key is needed: Authorization: Bearer KEY")
 
 
@@ -88,7 +88,8 @@ async def _holder_of_key(request: Request, token: str) -> Caller:
     key = await keys.get(identity) if keys and identity else None
     if key is None or not key.opens(token, time.time()):
         raise HTTPException(401, "this key is unknown, expired or revoked: Authorization: Bearer KEY")
-    return Caller(key.id, key.scope, frozenset(key.permissions))
+    limits = key.limits.over(request.app.state.settings.caller_limits)
+    return Caller(key.id, key.scope, frozenset(key.permissions), limits)
 
 
 def _bearer(request: Request) -> str:

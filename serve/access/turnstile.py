@@ -1,4 +1,4 @@
-"""How many requests are at work at once."""
+"""How many requests are at work at once, and how much of that is one caller's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 
 from fastapi import HTTPException, Request
 
+from serve.access.allowance import Account, Allowances
+from serve.access.callers import identify
 from serve.metrics import Metrics
 
 
@@ -33,10 +35,26 @@ class Turnstile:
 
 
 async def admitted(request: Request) -> AsyncIterator[None]:
-    """A place among the requests at work, held for as long as the response is being sent, streams included."""
+    """A place among the requests at work, and one of the caller's, held for as long as the response is being sent,
+    streams included. Raises what `identify` raises, HTTPException 429 and RateLimited."""
     turnstile: Turnstile = request.app.state.turnstile
-    turnstile.enter()
+    allowances: Allowances = request.app.state.allowances
+    turnstile.enter()  # before the caller is known: looking a key up is work too
     try:
-        yield
+        account = request.state.account = allowances.account(await identify(request))
+        try:
+            account.enter()
+        finally:
+            request.state.headers = account.headers()
+        try:
+            yield
+        finally:
+            account.leave()
     finally:
         turnstile.leave()
+
+
+def account_of(request: Request) -> Account:
+    """The account of the caller of a request that was admitted."""
+    account: Account = request.state.account
+    return account

@@ -36,6 +36,9 @@ def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Whom or what the key is for.")],
     permissions: Annotated[str, typer.Option("--permissions", "-p", help="Of read, write, admin.")] = "read",
     expires: Annotated[str | None, typer.Option("--expires", metavar="TIME", help="As 90d, 12h or 30m.")] = None,
+    requests_per_minute: Annotated[int | None, typer.Option(help="Requests a minute; 0: no limit.")] = None,
+    tokens_per_minute: Annotated[int | None, typer.Option(help="Tokens a minute; 0: no limit.")] = None,
+    concurrent_requests: Annotated[int | None, typer.Option(help="Requests at once; 0: no limit.")] = None,
     tenant: Tenant = None,
     groups: Groups = None,
     data_dir: DataDir = None,
@@ -43,10 +46,11 @@ def create(
     set_: Set = None,
     json_: Json = False,
 ) -> None:
-    """Make a key and print it, once.
+    """Make a key and print it, once. A limit that is not given is that of the service's settings.
 
-    librarian keys create alice --groups sre --permissions read,write
+    librarian keys create alice --groups sre --permissions read,write --requests-per-minute 60
     """
+    from rag.caller_limits import CallerLimits
     from rag.keys import lifetime_of
     from rag.settings import load
 
@@ -55,7 +59,8 @@ def create(
     lifetime = None if expires is None else lifetime_of(expires)
     wanted = list(dict.fromkeys(each.strip() for each in permissions.split(",") if each.strip()))
     with _keeping(settings) as keys:
-        made = keys.create(name, settings.tenant, settings.groups, wanted, lifetime)
+        limits = CallerLimits(requests_per_minute, tokens_per_minute, concurrent_requests)
+        made = keys.create(name, settings.tenant, settings.groups, wanted, lifetime, limits)
     if json_:
         _print_json(made)
         return
@@ -113,7 +118,8 @@ def _keeping(settings: Any) -> Iterator[Keeping]:
 
 
 def _whose(key: dict[str, Any]) -> str:
-    return f"tenant={key['tenant']} groups={','.join(key['groups']) or '-'} may {','.join(key['permissions'])}"
+    limits = "".join(f" {name}={value}" for name, value in key["limits"].items() if value is not None)
+    return f"tenant={key['tenant']} groups={','.join(key['groups']) or '-'} may {','.join(key['permissions'])}{limits}"
 
 
 def _say(line: str) -> None:

@@ -16,19 +16,21 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from rag import plain
-from rag.answering import Event, Librarian, Question
+from rag.answering import Event, Question
 from rag.errors import BadInput, LibrarianError
 from rag.filters import from_json
 from rag.generation import Sampling
 from rag.schema import Answer, Message, Scope
 from rag.settings import Settings
 from serve import errands, errors, sse
-from serve.access import Caller, admitted, identify, reader
+from serve.access import Caller, account_of, admitted, identify, reader
 from serve.answer_shapes import ChatResponse, chat_response
+from serve.charging import charged
 from serve.chat_shapes import ChatMessage, ChatRequest
 from serve.given_answers import GivenAnswers
 from serve.leaving import unless_left
 from serve.shapes import ErrorResponse
+from serve.watching import Watched
 
 MODEL = "librarian"
 LAST_WORDS_SECONDS = 2.0  # after the deadline, for the event that tells of it
@@ -55,7 +57,9 @@ async def chat(
     With `stream`, the first event holds the sources, then comes the text, and the last chunk holds the citations.
     What a chat interface asks for itself (a title, tags) goes to the model as it is, without documents.
     """
-    librarian: Librarian = request.app.state.librarian
+    account = account_of(request)
+    watched: Watched = request.app.state.librarian
+    librarian = watched.charging(account)
     seconds: float = request.app.state.settings.request_timeout
     deadline = asyncio.get_running_loop().time() + seconds
     question = to_question(body, scope)
@@ -65,7 +69,8 @@ async def chat(
     note = _forget if errand else _noting(request, identifier, await identify(request), question)
     if errand:
         settings: Settings = request.app.state.settings
-        events = plain.complete(turns, errands.HISTORY, question.sampling, librarian.model, settings)
+        written = plain.complete(turns, errands.HISTORY, question.sampling, librarian.model, settings)
+        events = charged(written, account)
     else:
         events = librarian.stream(question)
     if not body.stream:

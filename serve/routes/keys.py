@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from rag.caller_limits import CallerLimits
 from rag.errors import LibrarianError
 from rag.keys import Permission, shown
 from rag.schema import Scope
@@ -29,6 +30,16 @@ class NoKeys(LibrarianError):
     http_status = 501
 
 
+class LimitsBody(BaseModel):
+    """What the holder of a key may ask for. 0: without limit; null: what the service's settings say."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    requests_per_minute: int | None = Field(None, ge=0, le=10**12)
+    tokens_per_minute: int | None = Field(None, ge=0, le=10**12)
+    concurrent_requests: int | None = Field(None, ge=0, le=10**12)
+
+
 class KeyIn(BaseModel):
     """A key to make. `tenant` and `groups` default to the caller's."""
 
@@ -39,6 +50,7 @@ class KeyIn(BaseModel):
     tenant: str | None = Field(None, min_length=1, max_length=1000)
     groups: list[str] | None = Field(None, max_length=1000)
     lifetime: float | None = Field(None, gt=0, le=1e10, description="seconds until it expires; none: never")
+    limits: LimitsBody = LimitsBody()
 
 
 class KeyBody(BaseModel):
@@ -51,6 +63,7 @@ class KeyBody(BaseModel):
     permissions: list[Permission]
     created: float
     expires: float | None
+    limits: LimitsBody
 
 
 class NewKeyBody(KeyBody):
@@ -88,7 +101,8 @@ async def create(request: Request, body: KeyIn, keeper: Keeper, keys: Keys) -> N
         raise HTTPException(
             403, "an admin makes keys of its own tenant and groups only; use `librarian keys` on the server's machine."
         )
-    key, token = await asyncio.to_thread(keys.store.create, body.name, wanted, body.permissions, body.lifetime)
+    limits = CallerLimits(**body.limits.model_dump())
+    key, token = await asyncio.to_thread(keys.store.create, body.name, wanted, body.permissions, body.lifetime, limits)
     return NewKeyBody(**shown(key), key=token)
 
 

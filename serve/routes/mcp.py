@@ -11,7 +11,7 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from rag.schema import Scope
-from serve.access import admitted, reader
+from serve.access import account_of, admitted, reader
 from serve.mcp_desks import OwnDesk
 from serve.mcp_tools import Desk, make_server
 
@@ -61,5 +61,5 @@ class McpResponse(Response):
 async def mcp(request: Request, scope: Annotated[Scope, Depends(reader)]) -> Response:
     """Tools for assistants: `search` and `answer`, as JSON-RPC of the Model Context Protocol."""
     state = request.app.state
-    desk = OwnDesk(state.librarian, scope, state.settings.request_timeout, state.metrics)
+    desk = OwnDesk(state.librarian.charging(account_of(request)), scope, state.settings.request_timeout, state.metrics)
     return McpResponse(state.tools, desk)

@@ -16,6 +16,7 @@ from rag.errors import SettingsError
 from rag.schema import Scope
 from rag.settings import Settings
 from serve.access import check_exposure, local_names, token_reader
+from serve.diagnosis import _tokens
 from tests.fake_model import wait_until
 from tests.integration.api_feeding import Feeding, feeding
 from tests.integration.api_server import ApiServer, FixedRetriever
@@ -62,7 +63,7 @@ def fresh(issuer: Issuer) -> Iterator[ApiServer]:
 
 
 def call(server: ApiServer, token: str, method: str = "GET", path: str = "/v1/models", body: Any = None) -> Any:
-    sent = {"Authorization": f"Bearer {token}"}
+    sent = {"Authorization": f"Bearer {token}"} if token else {}
     return httpx2.request(method, server.url + path, json=body, headers=sent, trust_env=False, timeout=20)
 
 
@@ -260,4 +261,9 @@ class TestSettings:
         check_exposure(settings)
         assert local_names(settings) is None
 
-    async def test_doctor_says_whether_the_keys_can_be_read(self, issuer: Issuer) -> None: ...
+    def test_doctor_says_whether_the_keys_can_be_read(self, issuer: Issuer) -> None:
+        settings = Settings(jwt_issuer=issuer.url, jwt_audience=(AUDIENCE,))
+        assert _tokens(settings).state == "ok"
+        issuer.broken = 500
+        found = _tokens(settings)
+        assert (found.state, "status 500" in found.found) == ("FAIL", True)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from rag.caller_limits import CallerLimits
 from rag.errors import IndexLocked
 from rag.index import open_index
 from rag.keys import KeyNotFound
@@ -203,7 +204,8 @@ class TestCommands:
         monkeypatch.setattr("serve.keeping.open_index", refuse)
         monkeypatch.setattr("serve.keeping.holder", lambda _: held)
         with keeping(settings()) as keys:
-            key = keys.create("bob", "rival", ["any"], ["read"], None)
+            key = keys.create("bob", "rival", ["any"], ["read"], None, CallerLimits(requests_per_minute=9))
+            assert key["limits"]["requests_per_minute"] == 9
             assert found(api, key["key"]) == 0
             assert key["id"] in {each["id"] for each in keys.list()}
             assert keys.revoke(key["id"])["name"] == "bob"

@@ -77,7 +77,8 @@ class TestAnswers:
     def test_sources_come_first_then_text_then_the_answer(self, ask: Ask, fake_model: FakeModel) -> None:
         fake_model.pieces = ["A pod ", "is small ", "[1]."]
         first, *middle, last = ask(Finder(POD, NODE), question())
-        assert first == Sources((POD, NODE), 0.8, ())
+        assert isinstance(first, Sources)
+        assert (first.passages, first.relevance, first.dropped) == ((POD, NODE), 0.8, ())
         assert {type(each) for each in middle} == {Text}
         assert len(middle) > 1
         assert isinstance(last, Answer)

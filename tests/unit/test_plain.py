@@ -23,12 +23,12 @@ def test_the_fullest_text_that_fits_is_sent(head: str, tail: str, limit: int) ->
 
     async def check() -> None:
         try:
-            messages, cut = await fitted(given_, KEEP, COUNTER, limit)
+            messages, tokens, cut = await fitted(given_, KEEP, COUNTER, limit)
         except PromptTooLong:
             kept = given_[1].content.partition(KEEP)[0] + KEEP
             assert await COUNTER.count([given_[0], Message("user", kept)]) > limit
             return
-        assert await COUNTER.count(messages) <= limit
+        assert await COUNTER.count(messages) == tokens <= limit
         assert cut == (messages != given_)
         start, mark, rest = messages[1].content.partition(KEEP)
         assert given_[1].content.startswith(start + mark)

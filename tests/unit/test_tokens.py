@@ -159,7 +159,7 @@ class TestWhatIsChecked:
     def test_a_claim_that_is_needed_is_missed(self, claim: str) -> None:
         assert f"no claim {claim}" in refusal(token(**{claim: None}))
 
-    @pytest.mark.parametrize("exp", [float("inf"), float("nan"), "soon", {}, None, 10**400, "9" * 5000])
+    @pytest.mark.parametrize("exp", [float("inf"), float("nan"), "soon", {}, None, "9" * 5000])
     def test_a_time_that_is_none_is_refused(self, exp: Any) -> None:
         refusal(_raw(exp=exp))
 

@@ -64,6 +64,7 @@ class TokenReader:
             _name(claims["iss"], claims["sub"]),
             _scope(claims, self._settings),
             _permissions(claims, self._settings),
+            self._settings.caller_limits,
         )
 
     def _header(self, token: str) -> tuple[str, str | None]:
