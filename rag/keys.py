@@ -23,6 +23,7 @@ from rag.schema import Scope
 Permission = Literal["read", "write", "admin"]
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
 PREFIX = "lib_"
+MAX_LIMIT = 10**12
 
 # Whatever its tenant, a key must be found by its id alone. No caller may have a tenant of this form.
 RESERVED = "librarian:"
@@ -32,7 +33,6 @@ _KEY = "key"
 _FORM = re.compile(r"lib_([0-9a-f]{16})_([0-9a-f]{64})")
 _MAX_NAME = 100
 _MAX_GROUPS = 1000
-_MAX_LIMIT = 10**12
 
 
 class KeyNotFound(LibrarianError):
@@ -160,8 +160,8 @@ def shown(key: Key) -> dict[str, Any]:
 
 def _limits(given: CallerLimits) -> CallerLimits:
     for name, value in asdict(given).items():
-        if value is not None and not 0 <= value <= _MAX_LIMIT:
-            raise BadInput(f"{name} must be 0 (no limit) to {_MAX_LIMIT}, not {value}.")
+        if value is not None and not 0 <= value <= MAX_LIMIT:
+            raise BadInput(f"{name} must be 0 (no limit) to {MAX_LIMIT}, not {value}.")
     return given
 
 

@@ -11,7 +11,8 @@ from rag.feeding import HOLDER_HEADER
 from rag.keys import Permission
 from rag.schema import Scope
 from rag.settings import Settings
-from serve.access.callers import Caller, identify
+from serve.access.caller import Caller
+from serve.access.callers import identify
 
 # Sent by Librarian's own commands: a question meant for one tenant must not be answered from another's documents.
 SCOPE_HEADER = "X-Librarian-Scope"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rag.caller_limits import CallerLimits
 from rag.errors import LibrarianError
-from rag.keys import Permission, shown
+from rag.keys import MAX_LIMIT, Permission, shown
 from rag.schema import Scope
 from serve.access import KeyCache, key_keeper
 from serve.shapes import ErrorResponse
@@ -21,6 +21,9 @@ router = APIRouter(tags=["keys"])
 ERRORS: dict[int | str, dict[str, Any]] = {
     each: {"model": ErrorResponse} for each in (400, 401, 403, 501, 503, "default")
 }
+
+
+Limit = Annotated[int, Field(ge=0, le=MAX_LIMIT)]
 
 
 class NoKeys(LibrarianError):
@@ -35,9 +38,9 @@ class LimitsBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    requests_per_minute: int | None = Field(None, ge=0, le=10**12)
-    tokens_per_minute: int | None = Field(None, ge=0, le=10**12)
-    concurrent_requests: int | None = Field(None, ge=0, le=10**12)
+    requests_per_minute: Limit | None = None
+    tokens_per_minute: Limit | None = None
+    concurrent_requests: Limit | None = None
 
 
 class KeyIn(BaseModel):
