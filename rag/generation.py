@@ -1,33 +1,35 @@
 """The chat model behind an OpenAI-compatible URL: what it is, what it says, and how it fails.
 
-langchain-openai's ChatOpenAI speaks to it. Which server stands behind the URL is nobody's business here.
+Which server stands behind the URL is nobody's business here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx2
 
 from rag.breaker import Breaker
+from rag.chunks import BrokenByServer, ChunkReader, Delta, reason_of
+from rag.connections import direct_transport
 from rag.errors import BadInput, ModelDown, ModelUnavailable
-from rag.schema import Message, Usage
+from rag.schema import Message
 from rag.settings import Settings
 from rag.tokens import ByteTokenCounter, LocalTokenCounter, ServerTokenCounter, TokenCounter
 from rag.trying import Trying
 from rag.urls import is_loopback, without_password
 
-if TYPE_CHECKING:
-    from langchain_openai import ChatOpenAI
-
 DEFAULT_WINDOW = 4096
 CONNECT_TIMEOUT = 10.0
 PASSING = frozenset({502, 503, 504})  # statuses of a server that may be back in a moment
+ERROR_BYTES = 64 * 1024  # of an error's body that are read
+LAST_SECONDS = 1.0  # for the end of a body whose stream has said that it is over: the connection can then be kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +50,6 @@ class Sampling:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """A piece of the stream. The last one carries the finish reason, and usage where the server counts."""
-
-    text: str = ""
-    finish_reason: str | None = None
-    usage: Usage | None = None
-
-
 class ChatModel:
     """One model behind one URL. Made without touching the network; `aclose` lets go of connections."""
 
@@ -66,11 +59,16 @@ class ChatModel:
         self._settings = settings
         self._folder = tokenizer_folder
         self._key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else "none"
+        limits, trust_env = (
+            httpx2.Limits(max_connections=None, max_keepalive_connections=100),
+            not is_loopback(self.url),
+        )
         self._http = httpx2.AsyncClient(
             headers={"Authorization": f"Bearer {self._key}"},
             timeout=httpx2.Timeout(settings.llm_timeout, connect=CONNECT_TIMEOUT),
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
-            trust_env=not is_loopback(self.url),
+            limits=limits,
+            trust_env=trust_env,
+            transport=direct_transport(limits, trust_env),
         )
         breaker = Breaker(settings.llm_breaker_failures, settings.llm_breaker_seconds)
         self._trying = Trying(self.shown, settings.llm_retries, settings.llm_retry_wait, breaker)
@@ -162,25 +160,6 @@ class ChatModel:
             advice = "start it with `librarian model` or `librarian up`, or set LIBRARIAN_LLM_URL."
         return f"the chat model at {self.shown} {cause}; {advice}"
 
-    def warm_up(self) -> None:
-        """Import what the first answer needs: seconds that no question should wait for."""
-        self.client("none yet")
-
-    def client(self, model: str) -> ChatOpenAI:
-        """The LangChain chat model for `model`."""
-        from langchain_openai import ChatOpenAI
-        from pydantic import SecretStr
-
-        return ChatOpenAI(
-            model=model,
-            base_url=self.url,
-            api_key=SecretStr(self._key),
-            http_async_client=self._http,
-            stream_usage=True,
-            max_retries=0,
-            timeout=self._settings.llm_timeout,
-        )
-
     async def stream(self, messages: Sequence[Message], max_tokens: int, sampling: Sampling) -> AsyncGenerator[Delta]:
         """The model's answer as it comes. Closing the iterator ends the generation on the server.
 
@@ -209,59 +188,39 @@ class ChatModel:
     async def _attempt(
         self, model: str, messages: Sequence[Message], max_tokens: int, sampling: Sampling
     ) -> AsyncGenerator[Delta]:
-        import openai
-
-        temperature = self._settings.temperature if sampling.temperature is None else sampling.temperature
-        chunks = self.client(model).astream(
-            [(each.role, each.content) for each in messages],
-            max_tokens=max_tokens,
-            temperature=temperature,
-            extra_body={"frequency_penalty": self._settings.frequency_penalty, **sampling.extra},
-        )
-        finished = False
+        reader, finished = ChunkReader(), False
         try:
-            async for chunk in chunks:
-                reason = chunk.response_metadata.get("finish_reason")
-                finished = finished or reason is not None
-                yield Delta(_encodable(str(chunk.text)), reason, _usage(chunk))
-        except openai.APITimeoutError as error:
-            if isinstance(error.__cause__, httpx2.ConnectTimeout):
-                raise ModelDown(self._unreachable(error.__cause__), again=True) from error
+            response = await self._http.send(self._request(model, messages, max_tokens, sampling), stream=True)
+            async with aclosing(response), aclosing(response.aiter_raw()) as received:
+                if not response.is_success:
+                    raise self._refusal(response.status_code, await _start(received))
+                async for data in received:
+                    delta = reader.feed(data)
+                    if delta:
+                        finished = finished or delta.finish_reason is not None
+                        yield delta
+                    if reader.failure:
+                        raise reader.failure
+                    if reader.ended:
+                        await _to_the_end(received)
+                        break
+        except httpx2.TimeoutException as error:
+            if isinstance(error, httpx2.ConnectTimeout):
+                raise ModelDown(self._unreachable(error), again=True) from error
             raise ModelDown(
                 f"the chat model at {self.shown} sent nothing for {self._settings.llm_timeout:g} s; "
                 "raise LIBRARIAN_LLM_TIMEOUT or look at the server's load."
             ) from error
-        except openai.APIStatusError as error:
-            if error.status_code in {400, 422}:
-                raise BadInput(f"the chat model refused the request: {self._reason(error)}") from error
-            if error.status_code in {401, 403}:
-                raise ModelUnavailable(self._refused_key()) from error
-            if error.status_code == 404:
-                self._facts = None  # the server may have come up again with another model
-            message = (
-                f"the chat model at {self.shown} answered with status {error.status_code}: {self._reason(error)}; "
-                "look at the server's log, then ask again."
-            )
-            if error.status_code >= 500:
-                raise ModelDown(message, error.status_code in PASSING) from error
-            raise ModelUnavailable(message) from error
-        except (openai.OpenAIError, httpx2.HTTPError) as error:
-            if not finished and isinstance(error, openai.APIConnectionError):
+        except (httpx2.HTTPError, BrokenByServer) as error:
+            if not finished and isinstance(error, httpx2.HTTPError):
                 self._facts = None  # another model may come up in its place
-            raise ModelDown(
-                f"the chat model at {self.shown} broke off: {self._reason(error)}; look at the server's log, then ask "
-                "again.",
-                again=True,
-            ) from error
-        except ValueError as error:  # a line that is no JSON, or a stream without a single chunk
-            raise ModelUnavailable(
-                f"the chat model at {self.shown} did not answer like an OpenAI-compatible server "
-                f"({self._reason(error)}); check LIBRARIAN_LLM_URL, which usually ends in /v1."
-            ) from error
-        finally:
-            close = getattr(chunks, "aclose", None)
-            if close:
-                await close()
+            if isinstance(error, httpx2.ConnectError):
+                raise ModelDown(self._unreachable(error), again=True) from error
+            raise self._broke_off(self._reason(error)) from error
+        except ValueError as error:
+            raise self._nonsense(self._reason(error)) from error
+        if not reader.begun:
+            raise self._nonsense("not one chunk came")
         if not finished:
             raise ModelDown(
                 f"the chat model at {self.shown} broke off before its answer was complete; look at the server's log, "
@@ -269,28 +228,83 @@ class ChatModel:
                 again=True,
             )
 
+    def _request(self, model: str, messages: Sequence[Message], max_tokens: int, sampling: Sampling) -> httpx2.Request:
+        body = {
+            "model": model,
+            "messages": [{"role": each.role, "content": each.content} for each in messages],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "max_completion_tokens": max_tokens,
+            "temperature": self._settings.temperature if sampling.temperature is None else sampling.temperature,
+            "frequency_penalty": self._settings.frequency_penalty,
+            **sampling.extra,
+        }
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "text/event-stream",
+            "Accept-Encoding": "identity",  # so that nothing between holds tokens back to compress them
+        }
+        return self._http.build_request(
+            "POST", f"{self.url}/chat/completions", content=json.dumps(body).encode(), headers=headers
+        )
+
+    def _refusal(self, status: int, body: bytes) -> Exception:
+        """The error for an answer that is none."""
+        reason = self._clean(reason_of(body)) or "it says nothing more"
+        if status in {400, 422}:
+            return BadInput(f"the chat model refused the request: {reason}")
+        if status in {401, 403}:
+            return ModelUnavailable(self._refused_key())
+        if status == 404:
+            self._facts = None  # the server may have come up again with another model
+        message = (
+            f"the chat model at {self.shown} answered with status {status}: {reason}; look at the server's log, then "
+            "ask again."
+        )
+        return ModelDown(message, status in PASSING) if status >= 500 else ModelUnavailable(message)
+
+    def _broke_off(self, reason: str) -> ModelDown:
+        return ModelDown(
+            f"the chat model at {self.shown} broke off: {reason}; look at the server's log, then ask again.", again=True
+        )
+
+    def _nonsense(self, reason: str) -> ModelUnavailable:
+        return ModelUnavailable(
+            f"the chat model at {self.shown} did not answer like an OpenAI-compatible server ({reason}); check "
+            "LIBRARIAN_LLM_URL, which usually ends in /v1."
+        )
+
     def _refused_key(self) -> str:
         return f"the model's server at {self.shown} refused the key; set LIBRARIAN_LLM_API_KEY."
 
     def _reason(self, error: Exception) -> str:
-        """The first line of what went wrong, without the key, which some servers repeat in their answer."""
         lines = str(error).strip().splitlines()
-        reason = lines[0] if lines else type(error).__name__
-        if self._settings.llm_api_key:
-            reason = reason.replace(self._key, "(key)")
-        return reason[:300]
+        return self._clean(lines[0] if lines else type(error).__name__)
+
+    def _clean(self, reason: str) -> str:
+        """The reason without the key, which some servers repeat in their answer."""
+        return (reason.replace(self._key, "(key)") if self._settings.llm_api_key else reason)[:300]
+
+
+async def _start(received: AsyncIterator[bytes]) -> bytes:
+    """The first bytes of an error's body, as far as they come."""
+    body = b""
+    with suppress(httpx2.HTTPError):
+        async for data in received:
+            body += data
+            if len(body) >= ERROR_BYTES:
+                break
+    return body[:ERROR_BYTES]
+
+
+async def _to_the_end(received: AsyncIterator[bytes]) -> None:
+    """Read what stands behind the last event. What goes wrong there takes nothing from the answer."""
+    with suppress(TimeoutError, httpx2.HTTPError):
+        async with asyncio.timeout(LAST_SECONDS):
+            async for _ in received:
+                pass
 
 
 def _may_pass(error: Exception) -> bool:
     """Whether a failed request may fare better in a moment. One that waited its whole time would only wait again."""
     return isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.ReadTimeout | httpx2.WriteTimeout)
-
-
-def _encodable(text: str) -> str:
-    """The text without lone surrogates, which JSON can carry and UTF-8 cannot."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _usage(chunk: Any) -> Usage | None:
-    counted = chunk.usage_metadata
-    return Usage(counted["input_tokens"], counted["output_tokens"]) if counted else None

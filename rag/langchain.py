@@ -7,20 +7,25 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+import httpx2
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document as LangChainDocument
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig, RunnableSerializable
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, SecretStr
 
 from rag.answering import Librarian, Question, Text
 from rag.filters import Filter, from_json, from_text
 from rag.retrieval import Retriever
 from rag.schema import Answer, Passage, Scope
 from rag.settings import Settings
+from rag.urls import is_loopback
 from rag.wiring import open_librarian
+
+if TYPE_CHECKING:
+    from langchain_openai import ChatOpenAI
 
 Result = TypeVar("Result")
 
@@ -154,6 +159,27 @@ class FrontDoor:
 
     retriever: LibrarianRetriever
     answers: LibrarianRunnable
+    settings: Settings
+
+    def chat_model(self) -> ChatOpenAI:
+        """The chat model behind the answers as LangChain's own client, for chains around the retriever.
+
+        Its prompts are the chain's business: no budget, no citations. Raises ModelUnavailable.
+        """
+        from langchain_openai import ChatOpenAI
+
+        model, key = self.answers.librarian.model, self.settings.llm_api_key
+        trust_env = not is_loopback(model.url)
+        return ChatOpenAI(
+            model=self.answers.loop.run(model.facts()).name,
+            base_url=model.url,
+            api_key=key or SecretStr("none"),
+            temperature=self.settings.temperature,
+            timeout=self.settings.llm_timeout,
+            stream_usage=True,
+            http_client=httpx2.Client(trust_env=trust_env),
+            http_async_client=httpx2.AsyncClient(trust_env=trust_env),
+        )
 
 
 @contextmanager
@@ -171,6 +197,7 @@ def connect(settings: Settings, scope: Scope | None = None) -> Iterator[FrontDoo
             yield FrontDoor(
                 LibrarianRetriever(retriever=librarian.retriever, scope=reader, loop=loop),
                 LibrarianRunnable(librarian=librarian, scope=reader, loop=loop),
+                settings,
             )
         finally:
             loop.run(opened.__aexit__(None, None, None))

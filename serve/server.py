@@ -158,7 +158,7 @@ async def _serve(
             print(f"serving {url} (API docs: {url}/docs); Ctrl-C stops it", flush=True)
             on_ready(server)
 
-        await asyncio.gather(asyncio.to_thread(librarian.retriever.warm_up), asyncio.to_thread(librarian.model.warm_up))
+        await asyncio.to_thread(librarian.retriever.warm_up)
         await Server(app, ready, settings.shutdown_grace).serve([listening])
 
 

@@ -15,12 +15,17 @@ DONE = b"data: [DONE]\n\n"
 
 # Line ends to Unicode though not to the specification: clients that split with str.splitlines (httpx) break there.
 _LINE_ENDS = {ord(each): f"\\u{ord(each):04x}" for each in "\x85\u2028\u2029"}
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once: it is called for each token
 
 
 def event(data: Mapping[str, Any]) -> bytes:
     """One event. JSON escapes line breaks, and Unicode's are escaped here, so it is always one line."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return b"data: " + text.translate(_LINE_ENDS).encode() + b"\n\n"
+    return b"data: " + _json(data) + b"\n\n"
+
+
+def _json(value: Any) -> bytes:
+    text = _to_json(value)
+    return (text if text.isascii() else text.translate(_LINE_ENDS)).encode()
 
 
 class ChunkWriter:
@@ -32,11 +37,14 @@ class ChunkWriter:
         self._head = {"id": identifier, "object": "chat.completion.chunk", "created": created, "model": model}
         self._include_usage = include_usage
         self._include_context = include_context
+        # A chunk of text, for which only the text is still to be written: there is one for each token.
+        self._before = b"data: " + _json(self._head)[:-1] + b',"choices":[{"index":0,"delta":{"content":'
+        self._after = b'},"finish_reason":null}]' + (b',"usage":null' if include_usage else b"") + b"}\n\n"
 
     def write(self, event_: Sources | Text | Answer) -> bytes:
         """The bytes of one event; an Answer ends the stream."""
         if isinstance(event_, Text):
-            return self._chunk({"content": event_.text})
+            return self._before + _json(event_.text) + self._after
         if isinstance(event_, Sources):
             dropped = [each.model_dump() for each in dropped_list(event_.dropped)]
             extra: dict[str, Any] = {"relevance": event_.relevance, "dropped": dropped}

@@ -10,8 +10,9 @@ from eval.answers.journal import Given, Journal, given
 from eval.answers.questions import Asked
 from eval.progress import Show
 from rag.answering import Librarian, Question
+from rag.chunks import Delta
 from rag.errors import BadInput, ModelUnavailable
-from rag.generation import ChatModel, Delta, ModelFacts, Sampling
+from rag.generation import ChatModel, ModelFacts, Sampling
 from rag.schema import Message, Scope
 from rag.settings import Settings
 from rag.tokens import ByteTokenCounter
@@ -91,7 +92,6 @@ async def ask_all(
 
     if left and not retrieval_only:
         librarian.retriever.warm_up()
-        model.warm_up()
     try:
         async with asyncio.TaskGroup() as tasks:
             for each in left:

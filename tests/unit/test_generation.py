@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from rag.chunks import Delta
 from rag.errors import BadInput, LibrarianError, ModelUnavailable
-from rag.generation import DEFAULT_WINDOW, ChatModel, Delta, ModelFacts, Sampling
+from rag.generation import DEFAULT_WINDOW, ChatModel, ModelFacts, Sampling
 from rag.schema import Message, Usage
 from rag.settings import Settings
 from rag.tokens import ByteTokenCounter, LocalTokenCounter, ServerTokenCounter
