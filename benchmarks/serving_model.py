@@ -1,12 +1,11 @@
 """A stand-in for a chat model's server: it sends tokens at a fixed rate and does little else.
 
-    python benchmarks/serving_model.py --port 8123 --rate 20 --tokens 200 [--core 1]
+    python benchmarks/serving_model.py --port 8123 --rate 25 --tokens 200 [--core 1]
 
 It speaks enough of OpenAI's protocol for Librarian and ChatOpenAI: GET /v1/models, POST /v1/chat/completions (streams
-only, chunks of vLLM's shape, usage where it is asked for) and POST /tokenize (a token for each four characters). One
-timer serves all streams of a start time's slot, and every chunk's bytes are made once for each answer's number of the
-token, so that the stand-in is not what a measurement measures. `rate` and `tokens` may be changed while it runs: POST
-/set with {"rate": 50, "tokens": 100}.
+only, chunks of vLLM's shape, usage where it is asked for) and POST /tokenize (a token for each four characters). GET
+/open says how many streams it is writing. The first token comes at once. The bytes of every chunk are made once, so
+that the stand-in is not what is measured.
 """
 
 from __future__ import annotations
@@ -16,20 +15,21 @@ import asyncio
 import contextlib
 import json
 import os
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 NAME = "stand-in"
 WORD = "TOKEN"  # every token's text has it once: whoever reads a stream counts tokens by it
 SENTENCE = 16  # tokens
 
 
-class Rates:
-    """What the streams that begin now do."""
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Tokens a second of each stream, and tokens of an answer."""
 
-    def __init__(self, rate: float, tokens: int) -> None:
-        self.rate = rate
-        self.tokens = tokens
+    rate: float
+    tokens: int
 
 
 @lru_cache(maxsize=100_000)
@@ -61,18 +61,19 @@ OPENING = (
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection, which may ask again once it is answered."""
+    """One client's connection, which may ask again once it is answered. `open_` holds those that stream."""
 
-    def __init__(self, rates: Rates) -> None:
-        self._rates = rates
+    def __init__(self, pace: Pace, open_: set[Connection]) -> None:
+        self._pace = pace
+        self._open = open_
         self._received = b""
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._open.discard(self)
         if self._timer:
             self._timer.cancel()
 
@@ -93,14 +94,12 @@ class Connection(asyncio.Protocol):
         elif path == "/tokenize":
             characters = sum(len(each["content"]) for each in json.loads(body)["messages"])
             self._json({"count": characters // 4 + 1, "max_model_len": 8192})
+        elif path == "/open":
+            self._json({"open": len(self._open)})
         elif path == "/v1/chat/completions":
             asked = json.loads(body)
             usage = bool((asked.get("stream_options") or {}).get("include_usage"))
-            self._begin(min(self._rates.tokens, asked.get("max_tokens") or self._rates.tokens), usage)
-        elif path == "/set":
-            changes = json.loads(body)
-            self._rates.rate, self._rates.tokens = changes["rate"], changes["tokens"]
-            self._json({})
+            self._begin(usage)
         else:
             self._json({"error": {"message": "there is nothing here"}}, b"404 Not Found")
 
@@ -109,33 +108,35 @@ class Connection(asyncio.Protocol):
         head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(content))
         self._transport.write(head + content)
 
-    def _begin(self, tokens: int, usage: bool) -> None:
+    def _begin(self, usage: bool) -> None:
+        self._open.add(self)
         self._transport.write(OPENING)
-        self._sent, self._tokens, self._usage = 0, tokens, usage
-        self._every = 1 / self._rates.rate
+        self._sent, self._usage = 0, usage
         self._loop = asyncio.get_running_loop()
-        self._due = self._loop.time() + self._every
-        self._timer = self._loop.call_at(self._due, self._step)
+        self._due = self._loop.time()
+        self._step()  # the first token at once: what a reader waits for it is not the model's
 
     def _step(self) -> None:
         """The next token. One that is late does not delay the ones after it: the rate holds."""
-        if self._sent < self._tokens:
+        if self._sent < self._pace.tokens:
             self._transport.write(chunk(self._sent))
             self._sent += 1
-            self._due += self._every
+            self._due += 1 / self._pace.rate
             self._timer = self._loop.call_at(self._due, self._step)
             return
         end = _piece(_event({}, "length"))
         if self._usage:
-            counts = {"prompt_tokens": 400, "completion_tokens": self._tokens, "total_tokens": 400 + self._tokens}
+            counts = {"prompt_tokens": 400, "completion_tokens": self._sent, "total_tokens": 400 + self._sent}
             end += _piece(_data({"choices": [], "usage": counts}))
+        self._open.discard(self)
         self._transport.write(end + _piece(b"data: [DONE]\n\n") + b"0\r\n\r\n")
 
 
-async def serve(port: int, rates: Rates) -> None:
+async def serve(port: int, pace: Pace) -> None:
     """Listen on loopback until cancelled."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(rates), "127.0.0.1", port, backlog=4096)
+    streaming: set[Connection] = set()
+    server = await loop.create_server(lambda: Connection(pace, streaming), "127.0.0.1", port, backlog=4096)
     async with server:
         await server.serve_forever()
 
@@ -144,14 +145,14 @@ def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(description="A stand-in for a chat model's server.")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--rate", type=float, default=20, help="tokens a second of each stream (default: 20)")
+    parser.add_argument("--rate", type=float, default=25, help="tokens a second of each stream (default: 25)")
     parser.add_argument("--tokens", type=int, default=200, help="tokens of an answer (default: 200)")
     parser.add_argument("--core", type=int, default=None, help="the only core to run on")
     arguments = parser.parse_args()
     if arguments.core is not None:
         os.sched_setaffinity(0, {arguments.core})
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(arguments.port, Rates(arguments.rate, arguments.tokens)))
+        asyncio.run(serve(arguments.port, Pace(arguments.rate, arguments.tokens)))
 
 
 if __name__ == "__main__":

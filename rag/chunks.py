@@ -95,9 +95,8 @@ def _parsed(event: bytes) -> Any:
 
 def _text(content: Any) -> str:
     """The text of a delta's content, which may come in parts, without lone surrogates."""
-    if not isinstance(content, str):
-        content = "".join(part["text"] for part in content if part.get("type") == "text")
-    return content if content.isascii() else content.encode("utf-8", "replace").decode()
+    text: str = content if isinstance(content, str) else "".join(part["text"] for part in content if "text" in part)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _usage(counted: Any) -> Usage:

@@ -32,10 +32,12 @@ def direct_transport(limits: httpx2.Limits, trust_env: bool) -> httpx2.AsyncBase
     """
     if trust_env and any(name != "no" for name in getproxies()):
         return None
-    return _DirectTransport(httpx2.create_ssl_context(trust_env=trust_env), limits)
+    return DirectTransport(httpx2.create_ssl_context(trust_env=trust_env), limits)
 
 
-class _DirectTransport(httpx2.AsyncBaseTransport):
+class DirectTransport(httpx2.AsyncBaseTransport):
+    """httpcore2's pool over SocketBackend; its errors become httpx2's of the same name."""
+
     def __init__(self, ssl_context: ssl.SSLContext, limits: httpx2.Limits) -> None:
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=ssl_context,

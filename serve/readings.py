@@ -1,7 +1,8 @@
-"""Metrics that other parts count for themselves, read at each scrape: the query cache's and ingestion's."""
+"""Metrics that other parts count for themselves, read at each scrape: the query cache's, ingestion's, the loop's."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -29,6 +30,9 @@ class Readings(Collector):
     def collect(self) -> Iterator[Metric]:
         """The families. Reads memory only."""
         yield self._cache()
+        yield GaugeMetricFamily(
+            "librarian_event_loop_tasks", "Tasks of the event loop that is asked, this one included", value=_tasks()
+        )
         tally = self._ingestor.tally() if self._ingestor else Tally({})
         jobs = GaugeMetricFamily("librarian_jobs", "Ingestion jobs of this process at work", labels=["state"])
         for state in WAITING:
@@ -55,3 +59,10 @@ class Readings(Collector):
         family.add_metric(["hit"], cache.hits if cache else 0)
         family.add_metric(["miss"], cache.misses if cache else 0)
         return family
+
+
+def _tasks() -> int:
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:  # no loop runs in this thread: nobody serves
+        return 0

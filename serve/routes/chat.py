@@ -27,6 +27,7 @@ from serve.access import Caller, account_of, admitted, identify, reader
 from serve.answer_shapes import ChatResponse, chat_response
 from serve.charging import charged
 from serve.chat_shapes import ChatMessage, ChatRequest
+from serve.deadline import Deadline
 from serve.given_answers import GivenAnswers
 from serve.leaving import unless_left
 from serve.shapes import ErrorResponse
@@ -141,6 +142,7 @@ async def _stream(
 
     No timeout spans a yield: it would cancel whoever is sending then.
     """
+    time_left = Deadline(deadline)
     async with aclosing(events):
         try:
             event: Event | None = first
@@ -148,8 +150,7 @@ async def _stream(
                 if isinstance(event, Answer):  # before it is sent: whoever has it may rate it at once
                     note(event)
                 yield writer.write(event)
-                async with asyncio.timeout_at(deadline):
-                    event = await anext(events, None)
+                event = await time_left.next(events)
         except LibrarianError as error:
             log.warning("answer broke off", request_id=request_id, code=error.code, reason=str(error))
             yield sse.event(errors.body(error.http_status, error.code, error.public, request_id)) + sse.DONE
@@ -159,6 +160,8 @@ async def _stream(
         except Exception as error:  # no handler sees it any more: the status has been sent
             log.error("answer broke off", request_id=request_id, exc_info=error)
             yield sse.event(errors.body(500, "internal_error", errors.INTERNAL, request_id)) + sse.DONE
+        finally:
+            time_left.close()
 
 
 def to_question(body: ChatRequest, scope: Scope) -> Question:
