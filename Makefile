@@ -14,7 +14,7 @@ export PIP_CONSTRAINT := $(CURDIR)/requirements/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_FLAGS := --quiet --no-deps --require-hashes
 
-.PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-chunking bench-encoders bench-index bench-ingest bench-retrieval
+.PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-chunking bench-encoders bench-index bench-ingest bench-retrieval bench-serving soak
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -104,6 +104,12 @@ bench-ingest: dev ## benchmarks/ingest.py and its memory (benchmarks/peers.sh fi
 
 bench-retrieval: dev ## benchmarks/retrieval.py: a whole search, its parts, LangChain's (benchmarks/peers.sh first)
 	$(BIN)/python benchmarks/retrieval.py
+
+bench-serving: dev engine ## benchmarks/serving.py: over the model alone, beside a LangChain proxy, in memory
+	$(BIN)/python benchmarks/serving.py
+
+soak: dev ## benchmarks/soak.py: ten minutes of clients of all kinds, then nothing may be left behind
+	$(BIN)/python benchmarks/soak.py
 
 lock: ## compile the locks again (needs uv)
 	requirements/lock.sh

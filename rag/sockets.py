@@ -105,6 +105,9 @@ class _Received(asyncio.Protocol):
         self._reader = self._loop.create_future()
         if seconds is not None:
             self._due = self._loop.time() + seconds
+            if self._timer and self._timer.when() > self._due:  # of a read that was to wait longer
+                self._timer.cancel()
+                self._timer = None
             if self._timer is None:  # else it looks again when it rings: most waits are short, and timers are dear
                 self._timer = self._loop.call_at(self._due, self._ring)
         try:

@@ -159,6 +159,24 @@ def test_the_timeout_is_of_each_read_not_of_all() -> None:
     assert asyncio.run(run()) == "x" * 20
 
 
+def test_each_read_has_its_own_timeout_on_a_kept_connection_too() -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked(reader)
+        await asyncio.sleep(0)
+        writer.write(HEAD % 5 + b"hello")
+        await asked(reader)
+        await reader.read()
+
+    async def run() -> None:
+        async with server(once) as port, client() as http:
+            url = f"http://127.0.0.1:{port}/"
+            await http.get(url, timeout=60)
+            with pytest.raises(httpx2.ReadTimeout):
+                await http.get(url, timeout=0.1)
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+
+
 @pytest.mark.parametrize("said", [b"", HEAD % 100 + b"some"])
 def test_one_that_breaks_off_is_a_protocol_error(said: bytes) -> None:
     async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -230,6 +230,14 @@ class TestConnect:
         said.append(list(answers.stream("What runs?"))[-1])
         assert [each.text for each in said] == [SAID] * 4
 
+    def test_the_chat_model_is_langchains_own_and_speaks_to_the_same_server(
+        self, front_door: FrontDoor, fake_model: FakeModel
+    ) -> None:
+        model = front_door.chat_model()
+        assert "".join(each.text for each in model.stream("What runs?")) == SAID
+        assert fake_model.chats[-1]["model"] == "fake"
+        assert [each["content"] for each in fake_model.chats[-1]["messages"]] == ["What runs?"]
+
     def test_an_empty_index_is_said_when_it_is_asked(self, front_door: FrontDoor) -> None:
         with pytest.raises(CollectionNotFound, match="documents"):
             front_door.retriever.invoke("What runs?")

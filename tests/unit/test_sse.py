@@ -107,6 +107,18 @@ class TestChunks:
         assert "context" not in chunk
         assert "usage" not in chunk
 
+    @given(st.text(), st.text(), st.booleans())
+    def test_whatever_the_text_and_the_model_are_called_it_reads_back(
+        self, text: str, model: str, include_usage: bool
+    ) -> None:
+        written = sse.ChunkWriter("chatcmpl-1", 1, model, include_usage).write(Text(text))
+        assert len(written.decode().splitlines()) == 2
+        [chunk] = events(written)
+        usage = {"usage": None} if include_usage else {}
+        choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+        head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model}
+        assert chunk == {**head, "choices": [choice], **usage}
+
     def test_the_answer_closes_with_citations_in_both_shapes(self) -> None:
         chunk, done = events(writer().write(answer()))
         note = {"start_index": 9, "end_index": 12, "url": "file:///docs/2.md", "title": "docs/2.md"}
