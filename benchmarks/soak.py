@@ -6,7 +6,8 @@ Clients read answers, read them slowly, vanish at random moments, search, ask no
 once, with a stand-in for the model (serving_model.py). A sample is taken each minute; after the last one all clients
 leave, and within 20 seconds the service must be at rest: no place taken, no job at work, no stream open at the model,
 as many tasks as before the first client, and no socket more than it listens and keeps to its model. Memory is flat
-where RSS grows by at most 5 % from the second sample to the last one. The exit code is 1 where one of these is not so.
+where RSS grows by at most 5 % from the second sample to the last one (not judged in a run of under 5 minutes). The exit
+code is 1 where one of these is not so.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from serving_processes import ROOT, Process, librarian, model
 from soak_clients import crowd
 
 GROWTH = 1.05
+LONG = 5  # minutes; in a shorter run memory is still being filled for the first time
 REST_S = 20.0
 PACE = (25.0, 100)
 QUIET = ("active_requests", "jobs", "tasks", "streams", "clients")
@@ -117,7 +119,7 @@ def main() -> int:
                 )
                 last, wrong = at_rest(before, server, stand_in, arguments.minutes)
     growth = samples[-1].rss / samples[min(1, len(samples) - 2)].rss
-    if growth > GROWTH:
+    if arguments.minutes >= LONG and growth > GROWTH:
         wrong.append(f"memory grew by {growth - 1:.1%} from the second sample on")
     wrong += [each for each in counted if each.startswith("last failure")]
     print(_table([before, *samples, last], counted, growth, wrong))
