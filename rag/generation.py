@@ -59,16 +59,13 @@ class ChatModel:
         self._settings = settings
         self._folder = tokenizer_folder
         self._key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else "none"
-        limits, trust_env = (
-            httpx2.Limits(max_connections=None, max_keepalive_connections=100),
-            not is_loopback(self.url),
-        )
+        trust_env = not is_loopback(self.url)
         self._http = httpx2.AsyncClient(
             headers={"Authorization": f"Bearer {self._key}"},
             timeout=httpx2.Timeout(settings.llm_timeout, connect=CONNECT_TIMEOUT),
-            limits=limits,
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=100),
             trust_env=trust_env,
-            transport=direct_transport(limits, trust_env),
+            transport=direct_transport(trust_env),
         )
         breaker = Breaker(settings.llm_breaker_failures, settings.llm_breaker_seconds)
         self._trying = Trying(self.shown, settings.llm_retries, settings.llm_retry_wait, breaker)

@@ -18,7 +18,6 @@ from rag.sockets import BUFFER
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
-LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=10)
 
 
 @asynccontextmanager
@@ -41,8 +40,7 @@ async def server(answer: Serve, context: ssl.SSLContext | None = None) -> AsyncG
 
 
 def client(seconds: float = 20, context: ssl.SSLContext | None = None) -> httpx2.AsyncClient:
-    transport = DirectTransport(context or ssl.create_default_context(), LIMITS)
-    return httpx2.AsyncClient(transport=transport, timeout=seconds)
+    return httpx2.AsyncClient(transport=DirectTransport(context), timeout=seconds)
 
 
 async def asked(reader: asyncio.StreamReader) -> bytes:
@@ -288,5 +286,5 @@ def test_where_the_environment_names_a_proxy_httpx2_finds_its_own_way(
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setenv(variable, "http://proxy.example.org:3128")
-    assert (direct_transport(LIMITS, trust_env=True) is not None) == direct
-    assert direct_transport(LIMITS, trust_env=False) is not None
+    assert (direct_transport(trust_env=True) is not None) == direct
+    assert direct_transport(trust_env=False) is not None
