@@ -45,9 +45,9 @@ def main() -> int:
     real.add_argument("--rounds", type=int, default=5, help="rounds of 8 streams at once (default: 5)")
     stand_in = parser.add_argument_group("ceiling")
     stand_in.add_argument("--rate", type=float, default=25, help="tokens a second of a stream (default: 25)")
-    stand_in.add_argument("--tokens", type=int, default=200, help="tokens of an answer (default: 200)")
+    stand_in.add_argument("--tokens", type=int, default=150, help="tokens of an answer (default: 150)")
     stand_in.add_argument("--start", type=int, default=100, help="streams to begin with (default: 100)")
-    stand_in.add_argument("--measure-s", type=float, default=8, help="seconds that each step is measured (default: 8)")
+    stand_in.add_argument("--measure-s", type=float, default=6, help="seconds that each step is measured (default: 6)")
     parser.add_argument("--streams", type=int, default=300, help="connections of the memory part (default: 300)")
     return run(parser.parse_args())
 
