@@ -15,7 +15,7 @@ import orjson
 from rag.schema import Usage
 
 # Bytes of one event at most: a server that never ends its line must not fill the memory.
-MAX_LINE = 4 * 1024 * 1024
+MAX_LINE = 256 * 1024
 DONE = b"[DONE]"
 
 
@@ -82,7 +82,7 @@ class ChunkReader:
             delta, reason = choice.get("delta"), choice.get("finish_reason")
             content = delta.get("content") if delta else None
             return _text(content) if content else "", str(reason) if reason else None, usage
-        except (ValueError, TypeError, AttributeError, LookupError) as error:
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             raise NotOpenAI(f"{type(error).__name__}: {error}") from error
 
 

@@ -17,7 +17,7 @@ from rag.http1 import BadMessage, ResponseReader, request_bytes
 from rag.sockets import Connection, connect
 
 KEPT = 100  # connections that wait for the next request, of each server
-KEPT_SECONDS = 5.0
+KEPT_SECONDS = 4.0  # uvicorn, and so vLLM, closes after 5: a request must not meet that on its way
 Origin = tuple[str, str, int]
 
 
@@ -149,4 +149,4 @@ class _Body(httpx2.AsyncByteStream):
 
 
 def _origin(url: httpx2.URL) -> Origin:
-    return url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80)
+    return url.scheme, url.raw_host.decode(), url.port or (443 if url.scheme == "https" else 80)

@@ -113,8 +113,9 @@ class TestNonsense:
             b'{"choices": [], "usage": 7}',
             b'{"choices": [], "usage": {"prompt_tokens": "many"}}',
             b"\xff\xfe",
+            b"[" * 100_000,
         ],
-        ids=repr,
+        ids=lambda line: repr(line[:40]),
     )
     def test_it_is_told_after_the_text_that_came_before_it(self, line: bytes) -> None:
         text, _, _, reader = read(chunk("before") + b"data: " + line + b"\n\n" + chunk("after"))
