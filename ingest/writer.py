@@ -50,7 +50,7 @@ class Writer:
     def write(self, parts: Sequence[Part]) -> None:
         """Write the parts, encoded. What was written of a document before stays until its last part is in."""
         records = [record for part in parts for record in self._records(part)]
-        records.sort(key=lambda each: each.payload["part"] != "head")  # heads first; otherwise in order
+        records.sort(key=lambda each: each.payload["ordinal"] != 0)  # heads first; otherwise in order
         self._index.upsert(self._collection, records, self._scope)
         ended = [each for each in parts if each.last]
         self._delete_others([each for each in ended if each.replaces])
@@ -62,8 +62,8 @@ class Writer:
         """Delete documents with all that is there of them: the head last."""
         for start in range(0, len(uris), _TOGETHER):
             found = self._points(uris[start : start + _TOGETHER])
-            heads = [identity for identity, _, part in found if part == "head"]
-            tails = [identity for identity, _, part in found if part != "head"]
+            heads = [identity for identity, _, head in found if head]
+            tails = [identity for identity, _, head in found if not head]
             if tails and heads:
                 self._index.set_payload(self._collection, heads, {"state": WRITING}, self._scope)
             self._index.delete(self._collection, tails, self._scope)
@@ -86,10 +86,10 @@ class Writer:
             others = [identity for identity, _, _ in self._points(list(versions)) if identity not in kept]
             self._index.delete(self._collection, others, self._scope)
 
-    def _points(self, uris: Sequence[str]) -> list[tuple[str, str, str]]:
-        """(id, uri, part) of every point of the documents."""
+    def _points(self, uris: Sequence[str]) -> list[tuple[str, str, bool]]:
+        """(id, uri, whether it is the head) of every point of the documents."""
         found = self._index.scroll(self._collection, self._scope, ("doc", "part"), {"doc": uris})
-        return [(each.id, str(each.payload["doc"]), str(each.payload.get("part"))) for each in found]
+        return [(each.id, str(each.payload["doc"]), each.payload.get("part") == "head") for each in found]
 
     def _records(self, part: Part) -> list[Record]:
         if part.vectors is None or len(part.vectors) != len(part.chunks):

@@ -26,9 +26,10 @@ def to_payload(document: Document, chunk: Chunk, chunks: int, stamp: str = "") -
     """The payload of one of a document's `chunks` chunks. The index adds the tenant.
 
     The first chunk is the document's head: written first, deleted last. `stamp` on it tells what its source looked
-    like when it was read.
+    like when it was read. Only a head has a `part`, since the embedded engine's index of it holds each point that has
+    one in memory; other chunks of earlier versions have "tail".
     """
-    place = {"part": "tail"} if chunk.ordinal else {"part": "head", "stamp": stamp, "state": WRITING}
+    place = {} if chunk.ordinal else {"part": "head", "stamp": stamp, "state": WRITING}
     return {
         **place,
         "doc": document.uri,

@@ -3,8 +3,11 @@
 Edge keeps the interpreter's lock during every call (measured: two querying threads take twice as long as one, and a
 long `optimize` stops every other thread), so calls are kept short: batches and pages, never everything at once.
 
-Memory, measured with 384 dimensions, 60 terms and 1 KB of text a point: 1.2 KB a point stay (the keyword index and the
-ids); the mapped files would add 2.7 KB, but are let go after each flush, so that a long job's memory stays flat.
+Memory: what is written stays in the process, 1.2 KB a point with 60 terms and 1 KB of text, 0.8 KB with 20 terms and
+0.3 KB of text, so memory grows with the points. Measured one by one with the latter, four points a document, in bytes a
+point: the lists of terms 330, the index of `doc` 220 (each point holds the name), of `tenant` 60, of `part` 60 where
+every point has one and 25 where heads alone do, of `groups` that are empty none, the ids 90. The mapped files would add
+2.7 KB (with 1 KB of text), but are let go after each flush.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def index(tmp_path: Path) -> Iterator[EmbeddedIndex]:
 
 def points(uri: str, version: str, ordinals: Sequence[int], of: int, state: str = "whole") -> list[Record]:
     def payload(ordinal: int) -> Mapping[str, Any]:
-        place = {"part": "tail"} if ordinal else {"part": "head", "state": state, "stamp": f"stamp of {uri}"}
+        place = {} if ordinal else {"part": "head", "state": state, "stamp": f"stamp of {uri}"}
         return {**place, "doc": uri, "doc_hash": version, "chunks": of, "ordinal": ordinal}
 
     return [

@@ -16,6 +16,7 @@ from ingest.progress import shown_progress
 from ingest.sources import open_source
 from rag.encoders import Bm25Encoder
 from rag.index.embedded import EmbeddedIndex
+from rag.schema import Scope
 from rag.settings import Settings
 from tests.ingest_kit import HashEncoder, paths, stored
 from tests.integration.ingest_job.reports import Run, counted
@@ -55,6 +56,29 @@ class TestReconciling:
         assert counted(report) == (1, 1, 1, 1)
         assert sorted(encoder.texts) == ["One\n# One\n\nShort now.", "four\nA fourth one."]
         assert paths(points) == {"one.md", "four.md", "sub/three.html"}
+        assert [each["text"] for each in points.values() if each["path"] == "one.md"] == ["# One\n\nShort now."]
+
+    def test_only_a_head_has_a_part_which_the_engine_holds_in_memory(
+        self, run: Run, docs: Path, index: EmbeddedIndex
+    ) -> None:
+        report = run(docs)
+        parts = [(each["ordinal"] == 0, each.get("part")) for each in stored(index).values()]
+        assert parts.count((True, "head")) == 3
+        assert parts.count((False, None)) == report.chunks - 3 > 0
+
+    def test_what_an_earlier_version_wrote_is_kept_replaced_and_deleted(
+        self, run: Run, docs: Path, index: EmbeddedIndex
+    ) -> None:
+        """Its chunks after the head had a part, too."""
+        run(docs)
+        tails = [identity for identity, each in stored(index).items() if each["ordinal"]]
+        index.set_payload("documents", tails, {"part": "tail"}, Scope.owner())
+        assert counted(run(docs)) == (0, 0, 3, 0)
+        (docs / "one.md").write_text("# One\n\nShort now.")
+        (docs / "two.txt").unlink()
+        assert counted(run(docs)) == (0, 1, 1, 1)
+        points = stored(index)
+        assert paths(points) == {"one.md", "sub/three.html"}
         assert [each["text"] for each in points.values() if each["path"] == "one.md"] == ["# One\n\nShort now."]
 
     def test_a_file_that_is_touched_but_not_changed_is_kept(self, run: Run, docs: Path) -> None:
