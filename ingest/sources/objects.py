@@ -48,7 +48,7 @@ class ObjectSource:
         self._text = without_password(text)
         if "::" in text or not key.strip("/"):
             raise SourceError(f"'{self._text}' names no bucket: write {self._protocol}://bucket/folder.")
-        self._fs = _file_system(self._protocol, self._text)
+        self._fs = file_system(self._protocol, self._text)
         self._root = self._asked(lambda: str(self._fs._strip_protocol(text))).rstrip("/")
         self._filter = chosen
         self._max_bytes = settings.max_document_bytes
@@ -160,7 +160,7 @@ class ObjectSource:
                     file.seek(0)
                     yield from records(file, uri, where, self._max_bytes)
         except Exception as error:
-            yield Unreadable(f"{uri}#", where, f"it cannot be read: {_words(error)}.")
+            yield Unreadable(f"{uri}#", where, f"it cannot be read: {words(error)}.")
             return True
         if what == "broken":
             yield Unreadable(f"{uri}#", where, "none of its first lines is JSON in UTF-8.", "damaged_document")
@@ -194,10 +194,11 @@ class ObjectSource:
         except FileNotFoundError:
             raise SourceError(f"there is nothing at '{self.shown}'; check bucket and path.") from None
         except Exception as error:
-            raise SourceError(f"'{self.shown}' cannot be read: {_words(error)}.") from None
+            raise SourceError(f"'{self.shown}' cannot be read: {words(error)}.") from None
 
 
-def _file_system(protocol: str, text: str) -> Any:
+def file_system(protocol: str, text: str) -> Any:
+    """The store behind a protocol. Raises SourceError: its package is missing, or refuses."""
     import fsspec  # type: ignore[import-untyped]
 
     try:
@@ -208,7 +209,7 @@ def _file_system(protocol: str, text: str) -> Any:
             f"'{text}' needs a package that is not installed: pip install 'librarian-rag[{extra}]'."
         ) from None
     except Exception as error:  # a store's package may raise anything over its credentials
-        raise SourceError(f"'{text}' cannot be opened: {_words(error)}.") from None
+        raise SourceError(f"'{text}' cannot be opened: {words(error)}.") from None
 
 
 def _stamp(info: Mapping[str, Any]) -> str:
@@ -223,6 +224,6 @@ def _stamp(info: Mapping[str, Any]) -> str:
     return ""
 
 
-def _words(error: Exception) -> str:
+def words(error: Exception) -> str:
     """An error of a store's package, in one line."""
     return without_password(" ".join(str(error).split())).rstrip(".")[:300] or type(error).__name__

@@ -12,6 +12,7 @@ from rag.errors import CollectionNotFound, IndexUnavailable
 from rag.index import translate
 from rag.index.checks import batches, check_fields, check_name, check_spec, not_found, point_ids, taken
 from rag.index.interface import Collection, CollectionInfo, CollectionSpec, Hit, Leg, Payload, Record, Stored, Where
+from rag.index.spread import Spread
 from rag.schema import Scope
 from rag.settings import Settings
 
@@ -19,16 +20,17 @@ from rag.settings import Settings
 class AsyncServerIndex:
     """An AsyncIndex over an AsyncQdrantClient, for one event loop. `location` is what messages show."""
 
-    def __init__(self, client: AsyncQdrantClient, location: str) -> None:
+    def __init__(self, client: AsyncQdrantClient, location: str, spread: Spread | None = None) -> None:
         self._client = client
         self._location = location
+        self._spread = spread or Spread()
         self._closed = False
 
     @classmethod
     def connect(cls, settings: Settings) -> AsyncServerIndex:
         """An index at `settings.qdrant_url`. Nothing is sent yet."""
         options = translate.client_options(settings)
-        return cls(AsyncQdrantClient(**options), translate.shown_url(options["url"]))
+        return cls(AsyncQdrantClient(**options), translate.shown_url(options["url"]), Spread.of(settings))
 
     @property
     def location(self) -> str:
@@ -67,7 +69,7 @@ class AsyncServerIndex:
             if exists and (await self._info(name, {})).spec != spec:
                 raise taken(name, self._location)
             if not exists:
-                await self._client.create_collection(name, **translate.collection_options(spec))
+                await self._client.create_collection(name, **translate.collection_options(spec, self._spread))
             # Of one that exists, too: its maker may have been killed before it had made them all.
             for field, schema in (await self._missing_indexes(name)).items():
                 await self._client.create_payload_index(name, field, schema, wait=True)

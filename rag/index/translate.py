@@ -39,6 +39,7 @@ from rag.index.interface import (
 )
 from rag.index.narrowing import narrowing
 from rag.index.server_conditions import ServerDialect
+from rag.index.spread import Spread
 from rag.schema import Scope, SparseVector
 from rag.settings import Settings
 
@@ -92,9 +93,10 @@ def shown_url(url: str) -> str:
     return f"{parts.scheme}://{host}:{parts.port or DEFAULT_PORT}{parts.path}".rstrip("/")
 
 
-def collection_options(spec: CollectionSpec) -> dict[str, Any]:
+def collection_options(spec: CollectionSpec, spread: Spread) -> dict[str, Any]:
     """Keyword arguments of `create_collection`."""
     return {
+        **spread.options(),
         "vectors_config": {DENSE: models.VectorParams(size=spec.dense_size, distance=models.Distance.COSINE)},
         "sparse_vectors_config": {SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
         "metadata": dict(spec.metadata),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from rag.answering import Librarian
@@ -15,6 +15,8 @@ from serve.metrics import Metrics
 router = APIRouter(tags=["health"])
 
 CHECK_SECONDS = 5.0
+
+Part = Literal["index", "model"]
 
 
 class Alive(BaseModel):
@@ -37,20 +39,26 @@ async def healthz() -> Alive:
 
 
 @router.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
-async def readyz(request: Request, response: Response) -> Ready:
+async def readyz(
+    request: Request,
+    response: Response,
+    part: Annotated[list[Part] | None, Query(description="what must answer; none: index and model")] = None,
+) -> Ready:
     """Questions can be answered: the index and the chat model answer within 5 seconds.
 
-    503 from the moment the process is told to stop.
+    With `part=index` only the index is asked: searches work without the model, and a service all of whose replicas
+    are taken out of rotation cannot even say when to come again. 503 from the moment the process is told to stop.
     """
     if request.app.state.stopping:
         response.status_code = 503
         return Ready(ready=False, checks={"process": "stopping"})
     librarian: Librarian = request.app.state.librarian
-    names = ("index", "model")
-    results = await asyncio.gather(
-        _check(librarian.retriever.index.describe(request.app.state.settings.collection)),
-        _check(librarian.model.check()),
-    )
+    calls = {
+        "index": lambda: librarian.retriever.index.describe(request.app.state.settings.collection),
+        "model": librarian.model.check,
+    }
+    names = sorted(set(part or calls))
+    results = await asyncio.gather(*(_check(calls[name]()) for name in names))
     checks = dict(zip(names, results, strict=True))
     ready = all(each == "ok" for each in results)
     response.status_code = 200 if ready else 503

@@ -26,6 +26,7 @@ from rag.errors import BadInput, CollectionExists, CollectionNotFound, IndexUnav
 from rag.index import CollectionSpec, DenseLeg, Record, open_async_index, open_index, translate
 from rag.index.async_server import AsyncServerIndex
 from rag.index.server import ServerIndex
+from rag.index.spread import Spread
 from rag.schema import Scope, SparseVector
 from rag.settings import Settings
 
@@ -273,7 +274,7 @@ def test_a_collection_whose_maker_was_killed_before_its_indexes_gets_them(monkey
     client = QdrantClient(":memory:")
     index = ServerIndex(client, "http://memory:6333")
     spec = CollectionSpec(3, {"format": 2})
-    client.create_collection("docs", **translate.collection_options(spec))
+    client.create_collection("docs", **translate.collection_options(spec, Spread()))
     asked: list[str] = []
     monkeypatch.setattr(client, "create_payload_index", lambda name, field, schema, wait: asked.append(field))
     with pytest.raises(CollectionExists):

@@ -14,6 +14,7 @@ from qdrant_client.http import models
 
 from rag.errors import BadInput, CollectionNotFound, IndexUnavailable
 from rag.index import CollectionSpec, DenseLeg, Hit, Record, SparseLeg, Stored, checks, translate
+from rag.index.spread import Spread
 from rag.schema import Scope, SparseVector
 from rag.settings import Settings
 
@@ -177,3 +178,17 @@ class TestFailures:
     def test_the_memory_modes_words_for_an_unknown_collection_are_understood(self) -> None:
         assert isinstance(translate.failure(ValueError("Collection docs not found"), "m", "docs"), CollectionNotFound)
         assert isinstance(translate.failure(ValueError("shapes do not fit"), "m", "docs"), BadInput)
+
+
+class TestSpread:
+    def test_a_server_decides_by_itself_unless_asked(self) -> None:
+        assert not {"shard_number", "replication_factor", "write_consistency_factor"} & set(
+            translate.collection_options(CollectionSpec(3, {}), Spread.of(Settings()))
+        )
+
+    @pytest.mark.parametrize(("copies", "confirmed_by"), [(1, 1), (2, 1), (3, 2), (5, 3)])
+    def test_a_new_collection_is_spread_as_the_settings_say(self, copies: int, confirmed_by: int) -> None:
+        settings = Settings(qdrant_shards=6, qdrant_replication=copies)
+        options = translate.collection_options(CollectionSpec(3, {}), Spread.of(settings))
+        assert options["shard_number"] == 6
+        assert (options["replication_factor"], options["write_consistency_factor"]) == (copies, confirmed_by)

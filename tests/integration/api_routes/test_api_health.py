@@ -45,6 +45,15 @@ class TestHealth:
         assert checks[part] == f"{part}_unavailable"
         assert sorted(checks.values())[-1] == "ok"
 
+    def test_one_part_alone_may_be_asked_about(self, unready: ApiServer, model: FakeModel) -> None:
+        model.fail = {"models": 500}
+        response = httpx2.get(f"{unready.url}/readyz?part=index", trust_env=False)
+        assert (response.status_code, response.json()) == (200, {"ready": True, "checks": {"index": "ok"}})
+        assert httpx2.get(f"{unready.url}/readyz?part=index&part=model", trust_env=False).status_code == 503
+
+    def test_an_unknown_part_is_refused(self, http: httpx2.Client) -> None:
+        assert http.get("/readyz?part=moon").status_code in {400, 422}
+
     def test_it_is_ready_again_without_a_restart(self, unready: ApiServer, model: FakeModel) -> None:
         break_both(unready, model)
         assert httpx2.get(f"{unready.url}/readyz", trust_env=False).status_code == 503
