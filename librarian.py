@@ -74,6 +74,7 @@ def build() -> typer.Typer:
         commands.model,
         commands.doctor,
         commands.config,
+        commands.size,
     ):
         app.command()(command)
     app.add_typer(collections_command.app(), name="collections")

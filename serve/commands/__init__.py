@@ -9,6 +9,7 @@ from serve.commands.mcp import mcp
 from serve.commands.model import model
 from serve.commands.search import search
 from serve.commands.serve import serve
+from serve.commands.size import size
 from serve.commands.up import up
 
-__all__ = ["ask", "config", "doctor", "feedback_app", "keys_app", "mcp", "model", "search", "serve", "up"]
+__all__ = ["ask", "config", "doctor", "feedback_app", "keys_app", "mcp", "model", "search", "serve", "size", "up"]

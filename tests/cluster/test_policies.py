@@ -13,7 +13,7 @@ from tests.cluster.kit import BIN, K8S, OVERLAYS, ROOT, overlay
 
 # What checkov asks for and is not done, with the reason.
 EXCEPTIONS = {
-    "CKV_K8S_43": "digests belong to a cluster's own registry: versions are pinned, docs/deploying.md says how to pin digests",
+    "CKV_K8S_43": "digests belong to a cluster's own registry: versions are pinned, docs/deploying.md says how",
     "CKV_K8S_15": "versions are pinned and never moved, so a node that has an image need not ask the registry again",
     "CKV_K8S_35": "settings come from the environment only (rag/settings.py); Qdrant and vLLM read theirs there, too",
 }
