@@ -15,7 +15,7 @@ export PIP_CONSTRAINT := $(CURDIR)/requirements/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_FLAGS := --quiet --no-deps --require-hashes
 
-.PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-chunking bench-encoders bench-index bench-ingest bench-retrieval bench-serving soak cluster test-cluster
+.PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-chunking bench-encoders bench-index bench-ingest bench-retrieval bench-serving soak cluster test-cluster rehearse
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -90,6 +90,9 @@ test-engine: dev engine ## tests against the real vLLM on CPU
 
 test-cluster: dev cluster ## render, validate and question the manifests in k8s/
 	$(BIN)/python -m pytest -m cluster -rs
+
+rehearse: dev cluster engine ## the cluster's commands and probes as processes: split ingestion, rolling update, lost model
+	$(BIN)/python -m tests.cluster.rehearsal
 
 check: dev ## lint, format, types
 	$(BIN)/ruff check .
