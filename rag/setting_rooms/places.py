@@ -23,3 +23,9 @@ class Places(BaseModel):
     qdrant_grpc_port: int = Field(6334, ge=1, le=65535, description="gRPC port of the Qdrant server")
     qdrant_ca_file: HomePath | None = Field(None, description="CA certificates (PEM) for a Qdrant server over TLS")
     qdrant_timeout: float = Field(30, gt=0, description="seconds one call to the Qdrant server may take")
+    qdrant_shards: int | None = Field(
+        None, ge=1, description="shards of a collection that is made on the server; empty: one for each of its nodes"
+    )
+    qdrant_replication: int | None = Field(
+        None, ge=1, description="nodes of the server that hold each shard of a collection that is made; empty: one"
+    )
