@@ -150,6 +150,10 @@ def _expanded(word: str, variables: Mapping[str, str]) -> str:
 
 
 def _replaced(text: str, places: Mapping[str, str]) -> str:
+    """Paths of the cluster are replaced where they begin a value, other texts wherever they stand; each once."""
     for cluster, here in places.items():
-        text = text.replace(cluster, here)
+        if cluster.startswith("/"):
+            text = re.sub(rf"(^|=){re.escape(cluster)}(?=/|$)", lambda match, here=here: match[1] + here, text)
+        else:
+            text = text.replace(cluster, here)
     return text
