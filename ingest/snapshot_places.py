@@ -22,9 +22,11 @@ _MADE = re.compile(r"(?P<name>.+)-\d{8}-\d{6}\.jsonl\.gz")
 
 
 class Place(Protocol):
-    """Where one snapshot goes. `shown` names it in messages."""
+    """Where one snapshot goes."""
 
-    shown: str
+    @property
+    def shown(self) -> str:
+        """Its name for messages."""
 
     def writing(self) -> Any:
         """A context: a path on this machine to write to; the snapshot is in its place when the context ends."""
@@ -69,7 +71,8 @@ def _age(name: str) -> str:
 
 
 class _Keeper(Protocol):
-    shown: str
+    @property
+    def shown(self) -> str: ...
 
     def names(self) -> list[str]: ...
 
@@ -169,7 +172,8 @@ class _Store:
                 return []
             return [str(each).rstrip("/").rpartition("/")[2] for each in found]
 
-        return self._asked("listed", ask)
+        names: list[str] = self._asked("listed", ask)
+        return names
 
     @contextmanager
     def put(self, name: str) -> Iterator[Path]:
