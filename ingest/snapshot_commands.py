@@ -37,9 +37,9 @@ def snapshot(
     from ingest.snapshot_places import open_place
     from rag.index.snapshots import snapshot as write
 
-    place = open_place(target, name, keep)
     with opened(data_dir, qdrant_url, set_) as index:
         info = index.describe(name)
+        place = open_place(target, name if target else info.name, keep)
         with place.writing() as file:
             made = write(index, info.name, file)
             size = file.stat().st_size
