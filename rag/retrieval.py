@@ -12,6 +12,7 @@ from rag.errors import BadInput
 from rag.evidence import with_document_evidence
 from rag.fusion import Ranked, fuse, ranked
 from rag.index.interface import AsyncIndex, DenseLeg, Hit, Leg, SparseLeg, Where
+from rag.index.threaded import ThreadedIndex
 from rag.passages import Chunks
 from rag.reach import Reach
 from rag.relevance import Calibration, evidence
@@ -19,6 +20,7 @@ from rag.reranking import Reranker
 from rag.reranking.passages import reranked
 from rag.schema import Scope, SearchResult
 from rag.settings import Settings
+from rag.ways import Way, in_one_thread, on_loop, run
 
 MAX_QUERY_CHARACTERS = 20_000
 
@@ -64,24 +66,31 @@ class Retriever:
             raise BadInput("the question is empty; ask something.")
         if len(query) > MAX_QUERY_CHARACTERS:
             raise BadInput(f"the question has {len(query)} characters; {MAX_QUERY_CHARACTERS} is the limit.")
-        name = collection or self._settings.collection
+        name, count = collection or self._settings.collection, top_k or self._settings.top_k
+        if isinstance(self.index, ThreadedIndex):
+            way = in_one_thread(self.index.index)
+            return await asyncio.to_thread(run, self._search(way, query, scope, name, count, where))
+        return await self._search(on_loop(self.index), query, scope, name, count, where)
+
+    async def _search(
+        self, way: Way, query: str, scope: Scope, name: str, count: int, where: Where | None
+    ) -> SearchResult:
         started = time.perf_counter()
         if not self._checked:  # a wrong name is said before seconds go into loading the encoder
-            await self._check(name)
-        own, legs = await asyncio.gather(self._check(name), asyncio.to_thread(self._encode, query))
+            await self._check(way, name)
+        own, legs = await way.together(self._check(way, name), way.apart(self._encode, query))
         encoded = time.perf_counter()
-        dense, sparse = await self.index.query(name, legs, scope, where)
+        dense, sparse = await way.index.query(name, legs, scope, where)
         found = time.perf_counter()
-        count = top_k or self._settings.top_k
         hits = best = self._ranked(dense, sparse, count)
-        chunks = Chunks(self.index, name, scope)
+        chunks = Chunks(way.index, name, scope)
         reranking = {}
         if self._reranker:
-            best, reranking["rerank"] = await self._reranked(self._reranker, query, hits, chunks)
+            best, reranking["rerank"] = await self._reranked(way, self._reranker, query, hits, chunks)
         passages = await chunks.joined(best[: self._looked_at(count)], count, self._reach(dense))
-        if chunks.lacks(hits) and await self._check(name) != own:
+        if chunks.lacks(hits) and await self._check(way, name) != own:
             # A re-index swapped the alias between two calls: the hits are of a collection that is gone.
-            return await self.search(query, scope, collection=collection, top_k=top_k, where=where)
+            return await self._search(way, query, scope, name, count, where)
         done = time.perf_counter()
         seen = evidence(query, passages, dense[0].score if dense else None, self._terms)
         return SearchResult(
@@ -112,7 +121,7 @@ class Retriever:
         ]
 
     async def _reranked(
-        self, reranker: Reranker, query: str, hits: Sequence[Ranked], chunks: Chunks
+        self, way: Way, reranker: Reranker, query: str, hits: Sequence[Ranked], chunks: Chunks
     ) -> tuple[list[Ranked], float]:
         """The hits in the reranker's order, and the milliseconds that it took."""
         await chunks.fetch(each.id for each in hits)
@@ -120,7 +129,7 @@ class Retriever:
         passages, limit = chunks.passages(hits), self._settings.rerank_candidates
         head, rest = passages[:limit], passages[limit:]
         if head:
-            head = await asyncio.to_thread(reranked, query, head, reranker, self._settings.rerank_seconds)
+            head = await way.apart(reranked, query, head, reranker, self._settings.rerank_seconds)
         ordered = [Ranked(each.id, each.score, each.dense_score, each.sparse_score) for each in (*head, *rest)]
         return ordered, (time.perf_counter() - fetched) * 1e3
 
@@ -144,12 +153,12 @@ class Retriever:
         cosines = {each.id: each.score for each in dense}
         return Reach(chosen.neighbours_before, chosen.neighbours_after, chosen.neighbours_share, cosines)
 
-    async def _check(self, name: str) -> str:
+    async def _check(self, way: Way, name: str) -> str:
         """The collection's own name. Refuses one of another encoder: each is checked once, and when the alias moves."""
-        info = await self.index.resolve(name)
+        info = await way.index.resolve(name)
         self._calibrations[info.name] = Calibration.of(info.spec.metadata)  # each time: it may be fitted anew meanwhile
         if (name, info.name) not in self._checked:
-            expected = await asyncio.to_thread(fingerprint, self._dense, self._sparse)
+            expected = await way.apart(fingerprint, self._dense, self._sparse)
             check_readable(info, expected)
             self._checked.add((name, info.name))
         return info.name

@@ -299,21 +299,20 @@ class TestMeanwhile:
         assert trouble == []
         assert rounds[0] > 10
 
-    def test_a_search_that_the_swap_overtakes_searches_again(self, embedded: EmbeddedIndex, tmp_path: Path) -> None:
+    def test_a_search_that_the_swap_overtakes_searches_again(
+        self, embedded: EmbeddedIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         fill(embedded, FIRST)
 
-        class Overtaken(ThreadedIndex):
-            """Re-indexes between a search's two calls."""
+        fetch, done = embedded.fetch, []
 
-            done = False
+        def fetch_after_a_re_index(name: str, ids: Any, scope: Scope) -> Any:
+            if not done:
+                done.append(reindex(embedded, HashEncoder("first"), tmp_path, chunk_tokens=40))
+            return fetch(name, ids, scope)
 
-            async def fetch(self, name: str, ids: Any, scope: Scope) -> Any:
-                if not self.done:
-                    self.done = True
-                    reindex(embedded, HashEncoder("first"), tmp_path, chunk_tokens=40)
-                return await super().fetch(name, ids, scope)
-
-        retriever = Retriever(Overtaken(embedded), FIRST, Bm25Encoder(), settings(tmp_path))
+        monkeypatch.setattr(embedded, "fetch", fetch_after_a_re_index)
+        retriever = Retriever(ThreadedIndex(embedded), FIRST, Bm25Encoder(), settings(tmp_path))
         found = asyncio.run(retriever.search("paragraph 1 of document 1", Scope("acme"), top_k=4))
         assert len(found.passages) == 4
 
