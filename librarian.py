@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rag.encoders import Bm25Encoder, DenseEncoder
     from rag.feeding import Ingestor
     from rag.index import Index
@@ -41,7 +43,7 @@ Settings come from flags, LIBRARIAN_* variables, .env and librarian.toml, in tha
 
 Exit codes: 0 done · 1 failed · 2 bad input or setting · 3 some documents failed · 4 no such collection · 5 built with
 another encoder · 6 index in use · 7 Qdrant unreachable · 8 model unreachable · 9 no encoder · 10 engine failed · 11 the
-index differs from the source (ingest --check) · 12 an evaluation does not pass (eval gate).
+index differs from the source (ingest --check) · 12 an evaluation does not pass (eval gate, tune promote).
 """
 
 
@@ -90,6 +92,20 @@ def open_ingestor(settings: Settings, index: Index, dense: DenseEncoder, sparse:
     from ingest.service import Service
 
     return Service(settings, index, dense, sparse)
+
+
+def reindex_for(
+    settings: Settings, index: Index, keep_old: bool, show: Callable[[str, int, int | None, str], None]
+) -> None:
+    """Bring the settings' collection to their encoder, for a promotion; `show` is told of documents and chunks."""
+    from ingest.reindex import Reindex
+    from ingest.report import Progress
+    from rag.encoders import dense_encoder, sparse_encoder
+
+    def tell(now: Progress) -> None:
+        show(f"Rebuilding {settings.collection}", now.done, now.documents, f"documents · {now.chunks} chunks")
+
+    Reindex(index, dense_encoder(settings), sparse_encoder(settings), settings, on_progress=tell).run(keep_old)
 
 
 def main() -> None:

@@ -22,3 +22,10 @@ class GateFailed(LibrarianError):
 
     code = "gate_failed"
     exit_code = 12
+
+
+class NothingPromoted(LibrarianError):
+    """There is no promotion to undo."""
+
+    code = "nothing_promoted"
+    exit_code = 4

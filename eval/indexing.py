@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +26,8 @@ from rag.schema import Scope
 from rag.settings import Settings
 
 FOLDER = "eval"
+# How the names of evaluations' collections begin; on a Qdrant server they stand beside people's.
+OWN_PREFIX = "eval-"
 POLL_SECONDS = 0.1
 
 # The command hands in the ingestion engine, which this package does not import.
@@ -59,7 +61,7 @@ def collection_name(dataset: Dataset, settings: Settings, dense: DenseEncoder, s
     built = {**known, "dense": identity(known["dense"]), "chunk_tokens": settings.chunk_tokens}
     facts = json.dumps([str(dataset.source), built], sort_keys=True, default=str)
     readable = re.sub(r"[^a-z0-9]+", "-", dataset.name.lower()).strip("-")[:32] or "dataset"
-    return f"eval-{readable}-{hashlib.sha256(facts.encode()).hexdigest()[:8]}"
+    return f"{OWN_PREFIX}{readable}-{hashlib.sha256(facts.encode()).hexdigest()[:8]}"
 
 
 def bring_in(
@@ -103,6 +105,18 @@ def existing(index: Index, settings: Settings, dataset: Dataset, name: str) -> I
             f"'{min(judged)}': its URIs and paths end otherwise."
         )
     return found
+
+
+def every_document(index: Index, settings: Settings, name: str, wanted: Collection[str] = ()) -> Indexed:
+    """A collection with all its documents; those that `wanted` means, by their URI or the end of their path, are named
+    so, the others by their URI. Raises CollectionNotFound."""
+    return Indexed(
+        collection=name,
+        names=names_anywhere(_uris(index, name, settings), wanted),
+        chunks=index.count(name, Scope.owner(settings.tenant)),
+        missing=frozenset(),
+        built_with=index.describe(name).spec.metadata,
+    )
 
 
 def drop(index: Index, name: str) -> None:

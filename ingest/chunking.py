@@ -13,6 +13,7 @@ from typing import Protocol
 from ingest.blocks import blocks, trimmed
 from ingest.packing import Span, pack
 from ingest.units import CHARACTERS_PER_TOKEN, Sizes, Unit, units
+from rag.embedded import embedded_text
 from rag.schema import Chunk, Document
 
 __all__ = [
@@ -63,12 +64,6 @@ class Prepared:
 def chunker_name(max_tokens: int) -> str:
     """What a collection records of its chunker: another name means other chunks."""
     return f"{CHUNKER}:{max_tokens}"
-
-
-def embedded_text(title: str, headings: Sequence[str], text: str) -> str:
-    """What is encoded for a chunk: where it stands, then what it says."""
-    prefix = " > ".join(dict.fromkeys(each for each in (title, *headings) if each))
-    return f"{prefix}\n{text}" if prefix else text
 
 
 def chunk(document: Document, tokens: TokenCounts, max_tokens: int) -> list[Prepared]:

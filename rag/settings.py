@@ -71,11 +71,15 @@ class Loaded:
 
 
 def load(
-    flags: Mapping[str, Any] | None = None, pairs: Sequence[str] | None = None, folder: Path | None = None
+    flags: Mapping[str, Any] | None = None,
+    pairs: Sequence[str] | None = None,
+    folder: Path | None = None,
+    promoted: bool = True,
 ) -> Loaded:
     """Join defaults, `librarian.toml`, `.env`, the environment and flags (a flag of None was not given).
 
-    `pairs` are further flags as NAME=VALUE, as `--set` takes them; `folder` holds the two files.
+    `pairs` are further flags as NAME=VALUE, as `--set` takes them; `folder` holds the two files; without `promoted`,
+    what was promoted does not count.
 
     Raises SettingsError, naming source and setting, for an unknown name or a value that does not fit.
     """
@@ -89,7 +93,9 @@ def load(
     ]
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    for source, layer in [(PROMOTED, in_service.settings_of(_data_dir(layers))), *layers]:
+    if promoted:
+        layers.insert(0, (PROMOTED, dict(in_service.settings_of(_data_dir(layers)))))
+    for source, layer in layers:
         for name, value in layer.items():
             if name not in Settings.model_fields:
                 raise SettingsError(unknown_setting(Settings, name, source))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from rag.embedded import embedded_text
 from rag.reranking.interface import Reranker
 from rag.reranking.order import rerank
 from rag.schema import Passage
@@ -17,7 +18,9 @@ def reranked(query: str, passages: Sequence[Passage], reranker: Reranker, second
     of the others the lowest of these times their share of the best score among them, so that the list descends.
     Blocks: for a thread. Raises RerankerError.
     """
-    scores = reranker.scores(query, [_text(each) for each in passages], seconds)
+    scores = reranker.scores(
+        query, [embedded_text(each.title, each.heading_path, each.text) for each in passages], seconds
+    )
     by_id = {each.id: each for each in passages}
     new = dict(zip(by_id, scores, strict=False))
     rest = [each.score for each in passages[len(scores) :]]
@@ -27,8 +30,3 @@ def reranked(query: str, passages: Sequence[Passage], reranker: Reranker, second
         replace(by_id[each], score=new[each] if each in new else lowest * max(by_id[each].score, 0.0) / best)
         for each in order
     ]
-
-
-def _text(passage: Passage) -> str:
-    prefix = " > ".join(dict.fromkeys(each for each in (passage.title, *passage.heading_path) if each))
-    return f"{prefix}\n{passage.text}" if prefix else passage.text

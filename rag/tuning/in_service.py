@@ -81,7 +81,10 @@ def write(folder: Path, found: InService) -> None:
 
 
 def settings_of(data_dir: Path) -> dict[str, str]:
-    """The settings that promotions decide, as far as nothing else does: `{"encoder": "DATA_DIR/tuned/NAME"}`."""
-    folder = data_dir / FOLDER
+    """The settings that promotions decide, as far as nothing else does: `{"encoder": "DATA_DIR/tuned/NAME"}`.
+
+    Paths are absolute: processes that are started for a job work in other folders.
+    """
+    folder = (data_dir / FOLDER).absolute()
     served = read(folder)
     return {name: str(folder / now.name) for kind, name in SETTINGS.items() if (now := served.now(kind))}

@@ -27,7 +27,7 @@ class Registry:
     @classmethod
     def of(cls, settings: Settings) -> Registry:
         """That of these settings."""
-        return cls(settings.data_dir / FOLDER)
+        return cls((settings.data_dir / FOLDER).absolute())
 
     def list(self) -> tuple[list[Artefact], list[ArtefactRefused]]:
         """All artefacts by name, and why some folders hold none that can be read. Files are not checked."""

@@ -1,0 +1,91 @@
+"""`librarian tune encoder`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from librarian import DataDir, Json, Set
+
+
+def encoder(
+    pairs: Annotated[Path, typer.Argument(metavar="PAIRS", help="Folder that `librarian tune pairs` made.")],
+    name: Annotated[str, typer.Option("--name", help="What the tuned encoder is called.")],
+    base: Annotated[
+        str | None, typer.Option("--base", help="minilm, a folder or a hub name; none: the encoder of the settings.")
+    ] = None,
+    epochs: Annotated[float, typer.Option("--epochs", min=0.01, max=100, help="Times through all pairs.")] = 2,
+    batch: Annotated[int, typer.Option("--batch", min=2, max=65536, help="Pairs that are told apart at once.")] = 32,
+    mini_batch: Annotated[
+        int, typer.Option("--mini-batch", min=0, help="Pairs in memory at once, for large batches; 0: all of them.")
+    ] = 0,
+    rate: Annotated[float, typer.Option("--learning-rate", min=1e-8, max=1, help="Learning rate at its peak.")] = 2e-5,
+    negatives: Annotated[
+        int, typer.Option("--negatives", min=0, max=50, help="Hard negatives of each pair to be used.")
+    ] = 1,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", min=8, max=8192, help="Tokens of a text that are read in training.")
+    ] = 128,
+    scale: Annotated[float, typer.Option("--scale", min=1, max=200, help="Inverse temperature of the loss.")] = 20,
+    lora: Annotated[
+        int, typer.Option("--lora", min=0, max=256, help="Train low-rank changes of this rank only; 0: all weights.")
+    ] = 0,
+    evaluations: Annotated[
+        int, typer.Option("--evaluations", min=1, max=100, help="Times an epoch that held-out questions are asked.")
+    ] = 2,
+    patience: Annotated[
+        int, typer.Option("--patience", min=1, max=100, help="Stop after so many of them without a gain.")
+    ] = 3,
+    checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing", help="Less memory for more time.")] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the training.")] = 0,
+    licence: Annotated[str, typer.Option("--licence", help="Licence of the result, for its card.")] = "not stated",
+    data_dir: DataDir = None,
+    set_: Set = None,
+    json_: Json = False,
+) -> None:
+    """Train an encoder on pairs. It is kept as an artefact, and in service only once it is promoted.
+
+    On a GPU where there is one, in half precision where that has it. A killed training goes on when it is run again.
+
+      librarian tune encoder pairs --name docs-1
+
+      librarian tune encoder pairs --name docs-2 --batch 256 --mini-batch 32 --epochs 4
+    """
+    from eval.progress import shown_progress
+    from eval.tune.printing import print_artefact
+    from eval.tune.training import keep, telling
+    from rag.encoders.folder import find_folder
+    from rag.settings import load
+    from rag.tuning import extra
+    from rag.tuning.encoder import train_encoder
+    from rag.tuning.options import EncoderTraining
+    from rag.tuning.pairs import read_pairs
+    from rag.tuning.registry import Registry
+
+    extra.require(extra.ENCODERS)
+    settings = load({"data_dir": data_dir}, pairs=set_).settings
+    registry = Registry.of(settings)
+    registry.check_free(name)
+    found = read_pairs(pairs)
+    options = EncoderTraining(
+        epochs=epochs,
+        batch_size=batch,
+        learning_rate=rate,
+        negatives=negatives,
+        max_tokens=max_tokens,
+        evaluations=evaluations,
+        patience=patience,
+        seed=seed,
+        gradient_checkpointing=checkpointing,
+        scale=scale,
+        mini_batch=mini_batch,
+        lora_rank=lora,
+    )
+    chosen = base or settings.encoder
+    folder = find_folder(chosen)
+    with shown_progress(json_) as show:
+        done = train_encoder(folder, found, registry.work(name), options, telling(show))
+    artefact = keep(registry, name, "encoder", (chosen, folder), found, options, done, licence)
+    print_artefact(artefact, json_)
