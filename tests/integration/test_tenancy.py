@@ -213,7 +213,7 @@ def some_request(chance: random.Random, world: World) -> Asked:
     return Asked("DELETE" if route == "end a job" else "GET", path)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(300 + MIXES // 10)
 def test_no_mix_of_caller_filter_and_route_tells_of_anothers_documents(world: World) -> None:
     async def mixes() -> tuple[Counter[str], Counter[str]]:
         chance, told, succeeded = random.Random(20), Counter[str](), Counter[str]()
