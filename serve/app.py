@@ -53,6 +53,7 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
         version=package_version(),
         summary="Answers from your documents, with citations.",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        redirect_slashes=False,  # it would send the key along to the name and the scheme that the request came with
     )
     app.state.settings = settings
     app.state.librarian = Watched(librarian, metrics, settings, tracing.install(app, settings))
@@ -88,6 +89,7 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
         Guard,
         metrics=metrics,
         max_body=Limit(settings.max_request_bytes, "LIBRARIAN_MAX_REQUEST_BYTES"),
+        body_seconds=settings.request_timeout,
         hosts=local_names(settings),
         max_body_of={("POST", documents.PATH): uploads, ("POST", jobs.PATH): handed},
     )

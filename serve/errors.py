@@ -24,6 +24,7 @@ CODES = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
     413: "request_too_large",
     429: "overloaded",
 }
@@ -40,13 +41,13 @@ def body(status: int, code: str, message: str, request_id: str, param: str | Non
 def response(
     request: Request, status: int, code: str, message: str, param: str | None = None, retry_after: float | None = None
 ) -> JSONResponse:
-    """An error response; 429 and 503 say when to come back, 413 ends the connection: its body may have no end."""
+    """An error response. 429 and 503 say when to come back; 408 and 413 end the connection: more may come over it."""
     headers = {"Retry-After": RETRY_AFTER[status]} if status in RETRY_AFTER else {}
     if retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if code == "invalid_token" else "Bearer"
-    if status == 413:
+    if status in {408, 413}:
         headers["Connection"] = "close"
     return JSONResponse(body(status, code, message, request.state.request_id, param), status, headers)
 

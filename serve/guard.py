@@ -1,5 +1,6 @@
-"""What stands before every route: a request id, a bound on the body, a count of who is inside. Plain ASGI, so that
-streams pass through untouched and a client's going away is seen at once."""
+"""What stands before every route: a request id, bounds on the body's size and time, a count of who is inside.
+
+Plain ASGI, so that streams pass through untouched and a client's going away is seen at once."""
 
 from __future__ import annotations
 
@@ -38,6 +39,20 @@ class TooLarge(HTTPException):
         super().__init__(413, f"the request's body has more than {limit.bytes} bytes ({limit.setting}).")
 
 
+class TooSlow(HTTPException):
+    """The request's body did not come in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(408, f"the request's body did not come within {seconds:g} s (LIBRARIAN_REQUEST_TIMEOUT).")
+
+
+class TwoLengths(HTTPException):
+    """The body's length is given twice, and a proxy may have believed the other one (RFC 9112, section 6.3)."""
+
+    def __init__(self) -> None:
+        super().__init__(400, "Content-Length and Transfer-Encoding exclude one another.")
+
+
 class StrangeHost(HTTPException):
     """The request came under a name that is not this machine's: a web page may have rebound its own name to it."""
 
@@ -53,15 +68,17 @@ class Guard:
         app: ASGIApp,
         metrics: Metrics,
         max_body: Limit,
+        body_seconds: float,
         hosts: frozenset[str] | None = None,
         max_body_of: Mapping[tuple[str, str], Limit] | None = None,
     ) -> None:
-        """`hosts`: the only names under which requests may come (None: any). `max_body_of`: the limits of those routes,
-        by method and path, that have one of their own."""
+        """`body_seconds`: how long a body may take. `hosts`: the only names under which requests may come (None: any).
+        `max_body_of`: the limits of those routes, by method and path, that have one of their own."""
         self._app = app
         self._hosts = hosts
         self._metrics = metrics
         self._max_body = max_body
+        self._body_seconds = body_seconds
         self._max_body_of = dict(max_body_of or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,18 +86,28 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # as GET; the server sends no body for it
+            scope = {**scope, "method": "GET"}
         headers = dict(scope["headers"])
         request_id = _request_id(headers.get(b"x-request-id", b""))
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
         status = 500
         sent: list[tuple[bytes, bytes]] | None = None  # the response's headers, once it has begun
-        taken = 0
+        taken, whole = 0, False
+        due = asyncio.get_running_loop().time() + self._body_seconds
         limit = self._max_body_of.get((scope["method"], scope["path"]), self._max_body)
 
         async def bounded_receive() -> Message:
-            nonlocal taken
-            message = await receive()
+            nonlocal taken, whole
+            if whole:  # what comes now is only that the client leaves
+                return await receive()
+            try:
+                async with asyncio.timeout_at(due):
+                    message = await receive()
+            except TimeoutError:
+                raise TooSlow(self._body_seconds) from None
+            whole = not message.get("more_body", False)
             taken += len(message.get("body", b""))
             if taken > limit.bytes:
                 raise TooLarge(limit)
@@ -102,11 +129,13 @@ class Guard:
         try:
             if self._hosts is not None and _host(headers.get(b"host", b"")) not in self._hosts:
                 raise StrangeHost
+            if b"content-length" in headers and b"transfer-encoding" in headers:
+                raise TwoLengths
             if declared.isdigit() and int(declared) > limit.bytes:
                 raise TooLarge(limit)
             with structlog.contextvars.bound_contextvars(request_id=request_id):  # for every line logged below
                 await self._app(scope, bounded_receive, watched_send)
-        except (TooLarge, StrangeHost) as error:
+        except (TooLarge, TooSlow, TwoLengths, StrangeHost) as error:
             await _refuse(watched_send, request_id, error)
         except asyncio.CancelledError:
             if not (scope["app"].state.stopping and last_words.are_possible(sent)):

@@ -28,10 +28,12 @@ from rag.wiring import open_librarian
 from serve.access import check_exposure
 from serve.app import create_app
 from serve.engine.model import served_folder
+from serve.idle import Idle
 
 # Makes the engine that takes documents in, which this package does not know.
 OpenIngestor = Callable[[Settings, Index, DenseEncoder, Bm25Encoder], Ingestor]
 
+IDLE_SECONDS = 75  # more than the 60 after which common proxies drop a connection themselves
 LAST_WORDS_SECONDS = 1.0  # beyond the grace, for requests that were cut off
 
 
@@ -77,7 +79,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 lifespan="off",
                 timeout_graceful_shutdown=max(1, math.ceil(grace)),
-                timeout_keep_alive=75,
+                timeout_keep_alive=IDLE_SECONDS,
                 server_header=False,
             )
         )
@@ -85,6 +87,7 @@ class Server(uvicorn.Server):
         self._on_ready = on_ready
         self._grace = grace
         self._draining_since: float | None = None
+        self.idle = Idle(IDLE_SECONDS)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop gracefully, at once on a second SIGINT. uvicorn would raise the signal again at its end, and a SIGTERM
@@ -100,6 +103,8 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Whether to stop serving; uvicorn asks ten times a second. What still runs then has the rest of the grace."""
+        if counter % 10 == 0:
+            self.idle.close_overdue(list(self.server_state.connections), time.monotonic())
         if self._draining_since is not None and not self.should_exit:
             rest = self._draining_since + self._grace - time.monotonic()
             if rest <= 0 or not self.server_state.tasks:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from mcp.server.transport_security import TransportSecuritySettings
-from starlette.types import Receive, Send
+from starlette.types import Message, Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from rag.schema import Scope
@@ -47,19 +47,33 @@ class Tools:
 class McpResponse(Response):
     """What the tools answer to one request, sent by themselves."""
 
-    def __init__(self, tools: Tools, desk: Desk) -> None:
+    def __init__(self, tools: Tools, desk: Desk, request_body: bytes) -> None:
         super().__init__()
         self._tools = tools
         self._desk = desk
+        self._unread: Message | None = {"type": "http.request", "body": request_body, "more_body": False}
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         """Send it."""
-        await self._tools.serve(self._desk, scope, receive, send)
+
+        async def again() -> Message:
+            message, self._unread = self._unread, None
+            return message or await receive()
+
+        await self._tools.serve(self._desk, scope, again, send)
 
 
-@router.post(PATH, include_in_schema=False, dependencies=[Depends(admitted)])  # its contract is MCP's, not OpenAPI's
-async def mcp(request: Request, scope: Annotated[Scope, Depends(reader)]) -> Response:
+async def whole_body(request: Request) -> bytes:
+    """The body, read before a place is taken: one that is too large or too slow is refused as everywhere."""
+    return await request.body()
+
+
+# Not in the schema: its contract is MCP's, not OpenAPI's.
+@router.post(PATH, include_in_schema=False, dependencies=[Depends(whole_body), Depends(admitted)])
+async def mcp(
+    request: Request, scope: Annotated[Scope, Depends(reader)], body: Annotated[bytes, Depends(whole_body)]
+) -> Response:
     """Tools for assistants: `search` and `answer`, as JSON-RPC of the Model Context Protocol."""
     state = request.app.state
     desk = OwnDesk(state.librarian.charging(account_of(request)), scope, state.settings.request_timeout, state.metrics)
-    return McpResponse(state.tools, desk)
+    return McpResponse(state.tools, desk, body)

@@ -66,3 +66,15 @@ class TestHealth:
         response = httpx2.get(f"{unready.url}/readyz", trust_env=False)
         assert response.status_code == 503
         assert response.json()["checks"]["index"] == "timeout"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/", "/v1/models"])
+def test_head_is_answered_as_get_without_a_body(http: httpx2.Client, path: str) -> None:
+    answer, whole = http.head(path), http.get(path)
+    assert answer.status_code == whole.status_code == 200
+    assert answer.content == b""
+    assert answer.headers["content-type"] == whole.headers["content-type"]
+
+
+def test_head_of_what_has_no_get_is_405(http: httpx2.Client) -> None:
+    assert http.head("/v1/search").status_code == 405

@@ -27,9 +27,10 @@ class TestHostileRequests:
                 send_on_and_on(connection, b"4000\r\n" + b" " * 0x4000 + b"\r\n")
         assert wait_until(lambda: api.connections() == 0)
 
-    def test_a_chunked_body_just_beyond_the_limit_gets_its_413(self, api: ApiServer, http: Any) -> None:
+    @pytest.mark.parametrize("path", ["v1/chat/completions", "mcp"])
+    def test_a_chunked_body_just_beyond_the_limit_gets_its_413(self, api: ApiServer, http: Any, path: str) -> None:
         answer = http.post(
-            f"{api.v1}/chat/completions",
+            f"{api.url}/{path}",
             content=iter([b"x" * (MAX_BODY // 2)] * 2 + [b"x"]),
             headers={"content-type": "application/json"},
         )
