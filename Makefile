@@ -15,7 +15,7 @@ export PIP_CONSTRAINT := $(CURDIR)/requirements/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_FLAGS := --quiet --no-deps --require-hashes
 
-.PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-chunking bench-encoders bench-index bench-ingest bench-retrieval bench-serving soak cluster test-cluster rehearse
+.PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-chunking bench-encoders bench-index bench-ingest bench-retrieval bench-serving soak cluster test-cluster rehearse pictures
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -127,6 +127,8 @@ bench-serving: dev engine ## benchmarks/serving.py: over the model alone, beside
 
 soak: dev ## benchmarks/soak.py: ten minutes of clients of all kinds, then nothing may be left behind
 	$(BIN)/python benchmarks/soak.py
+pictures: dev ## docs/images, taken of a page that runs (make demo in another terminal)
+	$(BIN)/python benchmarks/page_pictures.py "$(QUESTION)"
 
 lock: ## compile the locks again (needs uv)
 	requirements/lock.sh

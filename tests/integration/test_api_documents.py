@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,6 +151,21 @@ class TestRefusals:
         assert_error(response, 413, "invalid_request_error", "request_too_large")
         assert "LIBRARIAN_MAX_UPLOAD_BYTES" in response.text
         assert api.send({"a.md": b"x " * 50_000}, collection="large").status_code == 202  # more than other routes take
+
+    def test_what_is_just_within_the_limits_is_taken(self, api: Feeding) -> None:
+        most = {f"{each}.md": b"x" for each in range(20)}
+        assert api.send(most, collection="many").status_code == 202
+        body = json.dumps({"documents": [{"id": "a.md", "text": "x"}], "collection": "large"}).encode()
+        whole = {"content": body + b" " * (200_000 - len(body)), "headers": {"Content-Type": "application/json"}}
+        assert api.http.post("/v1/documents", **whole).status_code == 202
+        refused(api.http.post("/v1/documents", **{**whole, "content": whole["content"] + b" "}), "BYTES", status=413)
+
+    def test_json_has_a_limit_of_its_own_and_files_have_not(
+        self, api: Feeding, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("serve.routes.documents.MAX_JSON_BYTES", 1_000)
+        refused(api.send_text({"id": "a.md", "text": "x" * 1_000}), "1000 bytes; send more as files")
+        assert api.send({"a.md": b"x" * 1_000}, collection="large").status_code == 202
 
     def test_a_full_disk_is_said(self, api: Feeding, monkeypatch: pytest.MonkeyPatch) -> None:
         class Usage(NamedTuple):

@@ -135,7 +135,8 @@ class TestTheModelFails:
     def test_a_slow_index_is_504(self, serve: Callable[..., ApiServer], http: Any) -> None:
         api = serve(request_timeout=0.3)
         api.retriever.slow = 30
-        for path, body in (("search", {"query": "x"}), ("chat/completions", ask(stream=True))):
+        tried = {"search": {"query": "x"}, "context": {"query": "x"}, "chat/completions": ask(stream=True)}
+        for path, body in tried.items():
             answer = http.post(f"{api.v1}/{path}", json=body)
             assert answer.status_code == 504
             assert answer.json()["error"]["code"] == "timeout"
