@@ -127,6 +127,7 @@ bench-serving: dev engine ## benchmarks/serving.py: over the model alone, beside
 
 soak: dev ## benchmarks/soak.py: ten minutes of clients of all kinds, then nothing may be left behind
 	$(BIN)/python benchmarks/soak.py
+
 pictures: dev ## docs/images, taken of a page that runs (make demo in another terminal)
 	$(BIN)/python benchmarks/page_pictures.py "$(QUESTION)"
 
