@@ -196,6 +196,14 @@ class TestCommands:
         assert run(tmp_path, "keys", "revoke", key["id"]).code == 0
         assert "There are no keys" in run(tmp_path, "keys", "list").out
 
+    def test_a_key_may_have_limits_of_its_own(self, tmp_path: Path) -> None:
+        options = ("--requests-per-minute", "60", "--tokens-per-minute", "0")
+        key = parsed(run(tmp_path, "keys", "create", "alice", *options, "--json"))
+        assert key["limits"] == {"requests_per_minute": 60, "tokens_per_minute": 0, "concurrent_requests": None}
+        assert "requests_per_minute=60 tokens_per_minute=0" in run(tmp_path, "keys", "list").out
+        refused = run(tmp_path, "keys", "create", "bob", "--concurrent-requests", "-1")
+        assert (refused.code, "concurrent_requests must be 0" in refused.err) == (2, True)
+
     def test_what_a_running_server_holds_goes_through_it(
         self, api: Feeding, settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
     ) -> None:

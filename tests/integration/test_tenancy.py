@@ -36,12 +36,14 @@ from rag.settings import Settings
 from serve.app import create_app
 from tests.fake_model import FakeModel
 from tests.integration.api_routes.routes import HashEncoder
+from tests.token_kit import AUDIENCE, claims, pem, private_key, signed
 
 MIXES = int(os.environ.get("LIBRARIAN_TEST_TENANCY_MIXES", "1000"))
 TENANTS = ("acme", "rival", "default")
 GROUPS = ("sre", "dev", "law")
 OWNED = [(tenant, groups) for tenant in TENANTS for groups in ((), ("sre",), ("dev",), ("sre", "law"))]
 WORDS = ("pods", "quota", "probe", "secret", "nodes")
+ISSUER = "https://idp.example.org"
 ROUTES = {  # what is asked, and how often in a hundred
     "search": 40,
     "chat": 10,
@@ -96,12 +98,22 @@ def rated(owned: Owned, chunk: str) -> Feedback:
 
 
 class World:
-    """The application over a filled index, and keys of every kind of caller."""
+    """The application over a filled index, and a key and a token of an issuer for every kind of caller."""
 
     def __init__(self, folder: Path, model_url: str) -> None:
         dense, sparse = HashEncoder(), Bm25Encoder()
         self.index = EmbeddedIndex(folder / "index")
-        self.settings = Settings(data_dir=folder, llm_url=model_url, known_callers_only=True, min_relevance=0)
+        signs = private_key("ES256")
+        (folder / "keys.pem").write_text(pem(signs))
+        self.settings = Settings(
+            data_dir=folder,
+            llm_url=model_url,
+            known_callers_only=True,
+            min_relevance=0,
+            jwt_issuer=ISSUER,
+            jwt_audience=(AUDIENCE,),
+            jwt_jwks_file=folder / "keys.pem",
+        )
         self.index.create("documents-1a2b3c4d", CollectionSpec(dense.dimension, fingerprint(dense, sparse)))
         self.index.set_alias("documents", "documents-1a2b3c4d")
         feedback = FeedbackStore(Records(self.index), 1)
@@ -126,6 +138,8 @@ class World:
             for groups in ((), ("sre",), ("dev", "law"), GROUPS):
                 scope = Scope(tenant, frozenset(groups))
                 self.callers.append((scope, store.create("caller", scope, ["admin"])[1]))
+                said = claims(ISSUER, tenant=tenant, groups=[*groups], scope="librarian:admin")
+                self.callers.append((scope, signed(said, signs, "ES256")))
         self.jobs = [
             each.id for tenant in TENANTS for each in JobStore(Records(self.index), tenant).latest(Scope.owner(tenant))
         ]

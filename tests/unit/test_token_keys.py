@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -214,6 +215,29 @@ class TestWhileTheIssuerIsAway:
                 assert (raised.value.http_status, raised.value.retry_after) == (503, COOLDOWN_SECONDS)
 
         with_ring(source, story)
+
+    def test_who_is_known_waits_once_at_most(self) -> None:
+        source, now, answers = Source("a"), [0.0], threading.Event()
+        answers.set()
+
+        def slow() -> Sequence[PublicKey]:
+            answers.wait(20)
+            return source()
+
+        async def story() -> None:
+            ring = KeyRing(slow, SECONDS, lambda: now[0])
+            await ring.suiting("a", "RS256")
+            source.down = True
+            now[0] += 3 * SECONDS
+            assert await ring.suiting("a", "RS256")
+            answers.clear()
+            now[0] += 3 * SECONDS
+            assert await ring.suiting("a", "RS256")
+            assert ring._looking
+            answers.set()
+            await ring._looking
+
+        asyncio.run(story())
 
     def test_it_is_asked_at_a_bounded_rate(self) -> None:
         source = Source()

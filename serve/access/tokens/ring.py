@@ -50,7 +50,7 @@ class KeyRing:
     async def suiting(self, kid: str | None, alg: str) -> list[PublicKey]:
         """The keys that may have signed such a token; none: the issuer has no such key. Raises IssuerUnavailable."""
         age, looked = self._clock() - self._read_at, False
-        if age > 2 * self._seconds:  # nobody came for long: what was withdrawn meanwhile opens nothing
+        if age > 2 * self._seconds and not self._failed:  # nobody came for long: what was withdrawn meanwhile is shut
             looked = await self._look()
         elif age > self._seconds:
             self._begin()
