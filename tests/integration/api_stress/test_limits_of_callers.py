@@ -127,10 +127,13 @@ class TestPlaces:
         assert_at_rest(api, model)
         assert search(http, api).status_code == 200
 
-    def test_clients_that_vanish_keep_none(self, serve: Callable[..., ApiServer], model: FakeModel, http: Any) -> None:
+    @pytest.mark.parametrize("stream", [True, False])
+    def test_clients_that_vanish_keep_none(
+        self, serve: Callable[..., ApiServer], model: FakeModel, http: Any, stream: bool
+    ) -> None:
         api = serve(caller_concurrent_requests=2)
         model.pieces, model.delay = ("word ",) * 1000, 0.05
-        body = json.dumps(ask(stream=True)).encode()
+        body = json.dumps(ask(stream=stream)).encode()
         for _ in range(5):
             with connected(api.port) as one, connected(api.port) as two:
                 for each in (one, two):
