@@ -18,7 +18,7 @@ from rag.settings import PREFIX
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = Path(__file__).resolve().parent
-START_S = 120.0
+START_S = 300.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
