@@ -53,26 +53,30 @@ def find_ceiling(
     measure_s: float,
     say: Callable[[str], None],
 ) -> Ceiling:
-    """Double from `start` until it no longer holds, then close in. `pace`: tokens a second of a stream, of an answer.
+    """Double from `start` until it no longer holds, or halve until it does, then close in.
 
-    Every answer's time is evened out first: streams begin over the time that one answer takes.
+    `pace`: tokens a second of a stream, and of an answer. Streams begin evenly over the time that one answer takes.
     """
     tries: list[Try] = []
 
     def attempt(streams: int) -> bool:
         rate, tokens = pace
-        before = {each.name: each.cpu_s() for each in (server, model)}
+        before: dict[str, float] = {}
+
+        def look() -> None:
+            before.update({each.name: each.cpu_s() for each in (server, model)}, clients=time.process_time())
+
         gc.collect()
-        measured, own = asyncio.run(_measured(server.port, bodies, streams, tokens / rate, measure_s))
-        whole = tokens / rate + measure_s
-        cpu = {each.name: (each.cpu_s() - before[each.name]) / whole for each in (server, model)}
+        measured = asyncio.run(load(server.port, bodies, streams, tokens / rate, measure_s, look))
+        after = {each.name: each.cpu_s() for each in (server, model)} | {"clients": time.process_time()}
+        cpu = {name: (after[name] - before[name]) / measured.seconds for name in after}
         expected = streams * rate * measured.seconds
         holds = (
             measured.percentile_ms(0.99) <= LIMIT_MS
             and not measured.failures
             and measured.tokens >= KEEPS_UP * expected
         )
-        tries.append(Try(measured, {**cpu, "clients": own}, holds))
+        tries.append(Try(measured, cpu, holds))
         say(
             f"  {name}, {what}: {streams} streams: {measured.tokens_per_s:,.0f} tokens/s "
             f"({measured.tokens / expected:.0%}), first token p99 {measured.percentile_ms(0.99):.0f} ms, "
@@ -83,18 +87,11 @@ def find_ceiling(
     low, high = 0, start
     while attempt(high):
         low, high = high, high * 2
+    while high > 1 and not low:
+        high, low = (high, high // 2) if attempt(high // 2) else (high // 2, 0)
     while low and high / low > STEP:
         middle = round((low * high) ** 0.5)
         if middle in (low, high):
             break
         low, high = (middle, high) if attempt(middle) else (low, middle)
     return Ceiling(name, what, tuple(tries))
-
-
-async def _measured(
-    port: int, bodies: Sequence[Body], streams: int, ramp_s: float, seconds: float
-) -> tuple[Load, float]:
-    """The load, and this process's own processor time over it."""
-    before, started = time.process_time(), time.monotonic()
-    measured = await load(port, bodies, streams, ramp_s, seconds)
-    return measured, (time.process_time() - before) / (time.monotonic() - started)

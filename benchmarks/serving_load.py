@@ -10,7 +10,7 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -112,14 +112,22 @@ class Load:
         return ordered[max(0, math.ceil(share * len(ordered)) - 1)] * 1e3 if ordered else math.inf
 
 
-async def load(port: int, bodies: Sequence[dict[str, Any]], streams: int, ramp_s: float, seconds: float) -> Load:
-    """Keep `streams` answers running: begun evenly over `ramp_s`, then measured for `seconds`."""
+async def load(
+    port: int,
+    bodies: Sequence[dict[str, Any]],
+    streams: int,
+    ramp_s: float,
+    seconds: float,
+    at_start: Callable[[], None] = lambda: None,
+) -> Load:
+    """Keep `streams` answers running: begun evenly over `ramp_s`, then, from `at_start` on, measured for `seconds`."""
     requests = [request(port, body) for body in bodies]
     tally = Tally()
     clients = [Client(port, requests, tally, number) for number in range(streams)]
     for client in clients:
         await client.begin()
         await asyncio.sleep(ramp_s / streams)
+    at_start()
     before = (tally.tokens, tally.answers, tally.failures)
     started = time.monotonic()
     await asyncio.sleep(seconds)
