@@ -52,7 +52,15 @@ async def assemble(
     prompt_tokens + max_answer_tokens <= budget.window always holds. The counter is asked a logarithm of times. Raises
     PromptTooLong where the instructions and the question alone leave no room for an answer of 16 tokens.
     """
-    bare = await counter.count(prompt.build(question, (), ()))
+    counted: dict[tuple[Message, ...], int] = {}
+
+    async def count(messages: tuple[Message, ...]) -> int:
+        """Each prompt is counted once: where nothing must go, the last to be counted is the whole one already."""
+        if messages not in counted:
+            counted[messages] = await counter.count(messages)
+        return counted[messages]
+
+    bare = await count(prompt.build(question, (), ()))
     room = budget.window - bare
     if room < MIN_ANSWER_TOKENS:
         raise PromptTooLong(
@@ -63,16 +71,18 @@ async def assemble(
     limit = min(budget.window - reserved, bare + budget.passages)
     prints = cache(fingerprint)
 
+    @cache
     def chosen_of(number: int) -> tuple[list[Passage], list[Dropped]]:
         unique, repeated = without_repetitions(together(passages[:number]), prints)
         reports = [Dropped(f"passage {each.passage.path}", f"{each.how} {each.of.path}") for each in repeated]
         return ordered(unique, order), reports
 
     async def with_passages(number: int) -> int:
-        return await counter.count(prompt.build(question, chosen_of(number)[0], ()))
+        return await count(prompt.build(question, chosen_of(number)[0], ()))
 
     kept = await _largest(len(passages), limit, with_passages)
-    chosen, dropped = chosen_of(kept)
+    chosen, repeated = chosen_of(kept)
+    dropped = list(repeated)
     if not kept and passages and (shortened := await _shortened(question, passages[0], counter, limit)):
         kept, chosen = 1, [shortened]
         dropped.append(Dropped(f"end of passage {shortened.path}", "token budget"))
@@ -81,13 +91,13 @@ async def assemble(
     whole = budget.window - reserved
 
     async def with_turns(number: int) -> int:
-        return await counter.count(prompt.build(question, chosen, history[len(history) - number :]))
+        return await count(prompt.build(question, chosen, history[len(history) - number :]))
 
     turns = await _largest(len(history), whole, with_turns)
     if turns < len(history):
         dropped.append(Dropped(f"{len(history) - turns} earliest turns of the conversation", "token budget"))
     messages = prompt.build(question, chosen, history[len(history) - turns :])
-    tokens = await counter.count(messages)
+    tokens = await count(messages)
     answer = min(budget.answer, budget.window - tokens)
     if answer < budget.answer:
         dropped.append(Dropped("answer", f"{budget.answer} tokens were asked for, {answer} fit"))

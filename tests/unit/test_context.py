@@ -306,8 +306,9 @@ class TestCounting:
         Case("Why?", (make_passage(words(5000)),), (), budget(2000)).assemble(counter)
         assert counter.calls <= math.log2(5000) + 6
 
-    def test_what_fits_at_once_is_counted_four_times_at_most(self) -> None:
-        counter = WordCounter()
+    def test_what_fits_at_once_is_counted_without_passages_with_them_and_with_the_turns(self) -> None:
         passages = tuple(make_passage(words(20, f"w{each}"), each) for each in range(1, 9))
-        Case("Why?", passages, TestHistory.TURNS, budget(5000)).assemble(counter)
-        assert counter.calls <= 4
+        for turns, calls in (((), 2), (TestHistory.TURNS, 3)):
+            counter = WordCounter()
+            Case("Why?", passages, turns, budget(5000)).assemble(counter)
+            assert counter.calls == calls
