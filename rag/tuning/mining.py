@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rag.embedded import embedded_text
 from rag.encoders import Bm25Encoder, DenseEncoder
-from rag.fusion import Ranked, fuse
+from rag.fusion import fuse, ranked
 from rag.index.interface import DenseLeg, Index, Leg, Payload, SparseLeg
 from rag.payload import DOCUMENT
 from rag.schema import Scope
@@ -44,6 +45,14 @@ class Question:
     passage: str | None = None
     wrong: tuple[str, ...] = ()
     bare: bool = False
+
+
+class _Found(NamedTuple):
+    """A passage that was found: its cosine (None: only its words did) and its payload."""
+
+    id: str
+    dense: float | None
+    payload: Payload
 
 
 class Miner:
@@ -99,16 +108,16 @@ class Miner:
         relevant = tuple(self._name(uri) for uri in question.documents)
         return HeldOut(question.text, relevant, tuple(dict.fromkeys(found)), question.source)
 
-    def _hard(self, found: Sequence[Ranked], positive: Ranked) -> list[Ranked]:
+    def _hard(self, found: Sequence[_Found], positive: _Found) -> list[_Found]:
         """The best passage of each document that is not nearly as near the question as the positive is."""
         most = None if positive.dense is None else positive.dense - self._margin * abs(positive.dense)
-        first: dict[str, Ranked] = {}
+        first: dict[str, _Found] = {}
         for each in found:
             if most is None or each.dense is None or each.dense <= most:
                 first.setdefault(each.payload["doc"], each)
         return list(first.values())
 
-    def _search(self, text: str, limit: int, uri: str | None = None) -> list[Ranked]:
+    def _search(self, text: str, limit: int, uri: str | None = None) -> list[_Found]:
         """Both legs' best passages, of one document or of all, best first, each with its payload."""
         legs: list[Leg] = [
             DenseLeg(self._dense.encode_query(text).tolist(), limit),
@@ -116,7 +125,9 @@ class Miner:
         ]
         where = None if uri is None else {DOCUMENT: [uri]}
         dense, sparse = self._index.query(self._collection, legs, self._scope, where, _FIELDS)
-        return fuse("weighted", dense, sparse, _DENSE_WEIGHT, _RRF_K)
+        payloads = {hit.id: hit.payload for hit in (*dense, *sparse)}
+        best = ranked(fuse("weighted", dense, sparse, _DENSE_WEIGHT, _RRF_K), dense, sparse)
+        return [_Found(each.id, each.dense, payloads[each.id]) for each in best]
 
     def _name(self, uri: str) -> str:
         return self._names.get(uri, uri)
