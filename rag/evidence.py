@@ -21,8 +21,9 @@ def with_document_evidence(scores: Mapping[str, float], weight: float) -> Mappin
     best = max(scores.values(), default=0.0)
     if weight == 0 or best <= 0:
         return scores
+    shares = [(passage, document_part(passage), score / best) for passage, score in scores.items()]
     squares: defaultdict[str, float] = defaultdict(float)
-    for passage, score in scores.items():
-        squares[document_part(passage)] += (score / best) ** 2
+    for _, document, share in shares:
+        squares[document] += share * share
     added = {document: weight * math.sqrt(square) for document, square in squares.items()}
-    return {passage: score / best + added[document_part(passage)] for passage, score in scores.items()}
+    return {passage: share + added[document] for passage, document, share in shares}
