@@ -161,7 +161,8 @@ async def _throughput(way: Callable[[int], Any], numbers: Sequence[int], streams
     async def worker() -> None:
         nonlocal tokens
         for number in left:
-            tokens += (await way(number)).tokens
+            answer = await way(number)
+            tokens += answer.tokens
 
     started = time.perf_counter()
     async with asyncio.TaskGroup() as group:
