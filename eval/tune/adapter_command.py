@@ -74,4 +74,4 @@ def adapter(
     for each in made.card.metrics:
         before = "–" if each.before is None else f"{each.before:.3f}"
         print(one_line(f"{each.metric:24} {before:>6} → {each.after:.3f}  ({each.count})"))
-    print(one_line(f"{made.folder}: serve it with LIBRARIAN_ENGINE_ADAPTER, or `librarian tune promote {name}`"))
+    print(one_line(f"serve it: LIBRARIAN_ENGINE_ADAPTER={made.folder} librarian up"))
