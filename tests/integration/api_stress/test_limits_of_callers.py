@@ -31,6 +31,23 @@ def assert_limited(response: Any, kind: str, api: ApiServer) -> None:
     assert api.metric("librarian_limited_total", limit=kind) >= 1
 
 
+def stand_still(api: ApiServer) -> None:
+    """No limit fills up again while a test runs, however slow the machine is."""
+    api.app.state.allowances._clock = lambda: 1000.0
+
+
+@pytest.fixture
+def serve(serve: Callable[..., ApiServer]) -> Callable[..., ApiServer]:
+    """As of all tests under pressure, in a time that stands still."""
+
+    def start(**values: Any) -> ApiServer:
+        server = serve(**values)
+        stand_still(server)
+        return server
+
+    return start
+
+
 class TestRequests:
     def test_each_says_what_is_left_and_the_next_is_refused(self, serve: Callable[..., ApiServer], http: Any) -> None:
         api = serve(caller_requests_per_minute=3)
@@ -180,6 +197,7 @@ class TestPlaces:
 def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feeding]:
     """A service that makes keys; its settings allow three requests a minute."""
     with feeding(tmp_path_factory.mktemp("keyed"), known_callers_only=True, caller_requests_per_minute=3) as running:
+        stand_still(running.server)
         admin = running.server.app.state.keys.store.create(
             "admin", Scope(), ["admin"], limits=CallerLimits(requests_per_minute=0)
         )
