@@ -59,7 +59,7 @@ def read(folder: Path) -> InService:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return InService({str(kind): tuple(Promoted(**each) for each in some) for kind, some in found.items()})
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return InService({})
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise SettingsError(

@@ -45,7 +45,7 @@ log = structlog.get_logger()
     "/v1/chat/completions",
     response_model=ChatResponse,
     responses={
-        200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        200: {"content": {"text/event-stream": {"schema": {"description": "server-sent events"}}}},
         **{status: {"model": ErrorResponse} for status in (400, 401, 404, 409, 413, 429, 503, 504, "default")},
     },
     dependencies=[Depends(admitted)],

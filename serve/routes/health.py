@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from rag.answering import Librarian
 from rag.errors import CollectionNotFound, LibrarianError
 from serve.metrics import Metrics
+from serve.shapes import ErrorResponse
 
 router = APIRouter(tags=["health"])
 
@@ -38,7 +39,11 @@ async def healthz() -> Alive:
     return Alive()
 
 
-@router.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
+@router.get(
+    "/readyz",
+    response_model=Ready,
+    responses={503: {"model": Ready}, **{status: {"model": ErrorResponse} for status in (400, "default")}},
+)
 async def readyz(
     request: Request,
     response: Response,

@@ -15,7 +15,7 @@ from tests.fake_model import wait_until
 
 
 def test_an_answer_streams_in_and_is_shown_as_markdown(seen: Seen) -> None:
-    seen.model.delay = 0.7
+    seen.model.delay = 1.2
     seen.ask(ended=False)
     expect(seen.page.get_by_role("button", name="Stop")).to_be_visible()
     expect(seen.page.locator(".answer strong")).to_have_text("traffic")

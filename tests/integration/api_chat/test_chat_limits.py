@@ -34,9 +34,8 @@ class TestMessages:
         assert chat(http, messages=long(100_000))["choices"]
         assert "content" in refusal(http, messages=long(100_001))["param"]
 
-    def test_a_question_may_have_twenty_thousand(self, http: httpx2.Client) -> None:
+    def test_a_question_for_a_search_may_have_twenty_thousand(self, http: httpx2.Client) -> None:
         assert "the model's 4096 tokens" in refusal(http, messages=ask("x" * 20_000)["messages"])["message"]
-        assert "20000" in refusal(http, messages=ask("x" * 20_001)["messages"])["message"]
         assert http.post("/search", json={"query": "x" * 20_000}).status_code == 200
         assert http.post("/search", json={"query": "x" * 20_001}).status_code == 400
 
