@@ -17,7 +17,7 @@ from rag.generation import DEFAULT_WINDOW, ChatModel, ModelFacts, Sampling
 from rag.schema import Message, Usage
 from rag.settings import Settings
 from rag.tokens import ByteTokenCounter, LocalTokenCounter, ServerTokenCounter
-from tests.fake_model import Failure, FakeModel, wait_until
+from tests.fake_model import Failure, FakeModel
 
 SECRET = "sk-librarian-hunter2"
 ASK = [Message("system", "Be brief."), Message("user", "What runs containers?")]
@@ -379,42 +379,3 @@ class TestFailures:
         fake_model.stop()
         with pytest.raises(ModelUnavailable, match="cannot be reached"):
             asyncio.run(ChatModel(configured()).check())
-
-
-class TestLeaving:
-    def test_closing_the_iterator_closes_the_connection_on_the_server(
-        self, configured: Make, fake_model: FakeModel
-    ) -> None:
-        fake_model.hangs_after = 1
-
-        async def leave() -> bool:
-            model = ChatModel(configured())
-            async with aclosing(model.stream(ASK, 20, Sampling())) as stream:
-                async for delta in stream:
-                    if delta.text:
-                        break
-                assert fake_model.streaming == 1
-            return await asyncio.to_thread(wait_until, lambda: fake_model.abandoned == 1)
-
-        assert asyncio.run(leave())
-        assert fake_model.streaming == 0
-
-    def test_a_cancelled_task_closes_it_too(self, configured: Make, fake_model: FakeModel) -> None:
-        fake_model.fail = {}
-        fake_model.hangs_after = 0
-
-        async def leave() -> bool:
-            model = ChatModel(configured())
-
-            async def ask() -> None:
-                async for _ in model.stream(ASK, 20, Sampling()):
-                    pass
-
-            task = asyncio.create_task(ask())
-            assert await asyncio.to_thread(wait_until, lambda: fake_model.streaming == 1)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            return await asyncio.to_thread(wait_until, lambda: fake_model.abandoned == 1)
-
-        assert asyncio.run(leave())
