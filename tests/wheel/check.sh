@@ -21,5 +21,7 @@ P
 mkdir documents
 printf '# Tea\n\nGreen tea is brewed at 80 degrees for two minutes.\n' >documents/tea.md
 "$folder/venv/bin/librarian" ingest documents
-"$folder/venv/bin/librarian" search "how hot should the water be for green tea" | grep -q tea.md
+# To a file first: `grep -q` leaves at its first match, and a command that still writes then ends with an error.
+"$folder/venv/bin/librarian" search "how hot should the water be for green tea" >found.txt
+grep -q tea.md found.txt || { cat found.txt; echo "tea.md was not found"; exit 1; }
 echo "the wheel works in a clean environment"
