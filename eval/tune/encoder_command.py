@@ -32,6 +32,13 @@ def encoder(
     lora: Annotated[
         int, typer.Option("--lora", min=0, max=256, help="Train low-rank changes of this rank only; 0: all weights.")
     ] = 0,
+    teacher: Annotated[
+        str | None,
+        typer.Option("--teacher", help="A reranker (tuned one's name, folder, hub name) to learn its order from."),
+    ] = None,
+    teacher_weight: Annotated[
+        float, typer.Option("--teacher-weight", min=0, max=100, help="Weight of that beside the ranking loss.")
+    ] = 1,
     evaluations: Annotated[
         int, typer.Option("--evaluations", min=1, max=100, help="Times an epoch that held-out questions are asked.")
     ] = 2,
@@ -55,8 +62,8 @@ def encoder(
     """
     from eval.progress import shown_progress
     from eval.tune.printing import print_artefact
-    from eval.tune.training import keep, telling
-    from rag.encoders.folder import find_folder
+    from eval.tune.training import keep, teacher_folder, telling
+    from rag.encoders.folder import find_folder, hash_folder
     from rag.settings import load
     from rag.tuning import extra
     from rag.tuning.encoder import train_encoder
@@ -69,6 +76,7 @@ def encoder(
     registry = Registry.of(settings)
     registry.check_free(name)
     found = read_pairs(pairs)
+    taught = None if teacher is None else teacher_folder(registry, teacher)
     options = EncoderTraining(
         epochs=epochs,
         batch_size=batch,
@@ -82,10 +90,12 @@ def encoder(
         scale=scale,
         mini_batch=mini_batch,
         lora_rank=lora,
+        teacher="" if taught is None else f"{teacher} ({hash_folder(taught)[:16]})",
+        teacher_weight=teacher_weight,
     )
     chosen = base or settings.encoder
     folder = find_folder(chosen)
     with shown_progress(json_) as show:
-        done = train_encoder(folder, found, registry.work(name), options, telling(show))
+        done = train_encoder(folder, found, registry.work(name), options, telling(show), taught)
     artefact = keep(registry, name, "encoder", (chosen, folder), found, options, done, licence)
     print_artefact(artefact, json_)

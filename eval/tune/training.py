@@ -10,7 +10,7 @@ from typing import Any
 
 from eval.progress import Show
 from eval.tune.measuring import before_and_after
-from rag.encoders.folder import hash_folder
+from rag.encoders.folder import find_folder, hash_folder
 from rag.tuning.artefacts import Artefact
 from rag.tuning.card import Base, Card, Data, Kind, versions
 from rag.tuning.options import Step, Tell, Training
@@ -28,6 +28,13 @@ def telling(show: Show) -> Tell:
         show("Training", now.step, now.steps, f"steps{loss}{held_out}")
 
     return tell
+
+
+def teacher_folder(registry: Registry, name: str) -> Path:
+    """The folder of a reranker: an artefact's, one that is named, or a hub's. Raises what finding one raises."""
+    if (registry.folder / name).is_dir():
+        return registry.get(name, "reranker").folder
+    return find_folder(name, "--teacher")
 
 
 def keep(

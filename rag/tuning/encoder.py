@@ -17,6 +17,7 @@ import numpy as np
 from rag.encoders.folder import hash_folder
 from rag.encoders.interface import Vectors
 from rag.tuning import extra, trainer
+from rag.tuning.distillation import LABEL, check_distillable, distilled_loss, with_teacher
 from rag.tuning.lora import add_lora, merge_lora
 from rag.tuning.options import EncoderTraining, Tell
 from rag.tuning.pairs import HeldOut, Pair, PairSet
@@ -30,14 +31,19 @@ if TYPE_CHECKING:
 _ENCODED_AT_ONCE = 32
 
 
-def train_encoder(base: Path, pairs: PairSet, work: Path, options: EncoderTraining, tell: Tell) -> Trained:
+def train_encoder(
+    base: Path, pairs: PairSet, work: Path, options: EncoderTraining, tell: Tell, teacher: Path | None = None
+) -> Trained:
     """Train the sentence-transformers model in the folder `base`; the result lies in `work`/model.
 
-    A training of the same base, pairs and options that was killed goes on from its last checkpoint in `work`. Raises
-    ExtraMissing, and BadPairs where there are too few.
+    `teacher` is the folder of a cross-encoder whose order of each pair's passages is learnt as well. A training of the
+    same base, pairs and options that was killed goes on from its last checkpoint in `work`. Raises ExtraMissing, and
+    BadPairs where there are too few.
     """
     extra.require(extra.ENCODERS)
     pairs.check_enough()
+    if teacher:
+        check_distillable(pairs, options)
     facts = {"base": hash_folder(base), "pairs": pairs.card.sha256, "options": asdict(options), "kind": "encoder"}
     checkpoint = resumable(work, facts)
     trainer.quiet()
@@ -58,10 +64,12 @@ def train_encoder(base: Path, pairs: PairSet, work: Path, options: EncoderTraini
         add_lora(model, options.lora_rank)
     model.max_seq_length = min(reads, options.max_tokens)
     data = _rows(pairs.pairs, options.negatives)
+    if teacher:
+        data = with_teacher(data, teacher, tell)
     arguments = SentenceTransformerTrainingArguments(
         **trainer.arguments(options, len(data), checkpoints(work)),
         batch_sampler="no_duplicates",  # one twice in a batch would be its own negative
-        prompts=_prompts(model, data.column_names),
+        prompts=_prompts(model, [each for each in data.column_names if each != LABEL]),
     )
 
     def held_out(current: SentenceTransformer) -> list[float]:
@@ -74,7 +82,7 @@ def train_encoder(base: Path, pairs: PairSet, work: Path, options: EncoderTraini
         model=model,
         args=arguments,
         train_dataset=data,
-        loss=_loss(model, options),
+        loss=_loss(model, options, distilled=teacher is not None),
         evaluator=trainer.evaluator(held_out),
         callbacks=trainer.callbacks(options, tell),
     )
@@ -121,12 +129,13 @@ def _prompts(model: SentenceTransformer, columns: Sequence[str]) -> dict[str, st
     return found if any(found.values()) else None
 
 
-def _loss(model: SentenceTransformer, options: EncoderTraining) -> Any:
+def _loss(model: SentenceTransformer, options: EncoderTraining, *, distilled: bool) -> Any:
     from sentence_transformers.sentence_transformer import losses
 
     if options.mini_batch:
         return losses.CachedMultipleNegativesRankingLoss(model, scale=options.scale, mini_batch_size=options.mini_batch)
-    return losses.MultipleNegativesRankingLoss(model, scale=options.scale)
+    ranking = losses.MultipleNegativesRankingLoss(model, scale=options.scale)
+    return distilled_loss(model, ranking, options.scale, options.teacher_weight) if distilled else ranking
 
 
 def _scores(model: SentenceTransformer, held_out: Sequence[HeldOut]) -> list[float]:

@@ -31,11 +31,14 @@ class Training:
 class EncoderTraining(Training):
     """`scale` is the inverse temperature of the ranking loss. `mini_batch` above 0: a batch goes through the model in
     parts of so many pairs, with the loss of the whole one. `lora_rank` above 0: only low-rank changes of that rank are
-    trained, and joined into the weights at the end."""
+    trained, and joined into the weights at the end. `teacher` names the reranker whose order of a pair's passages is
+    learnt too, and the hash of its files; `teacher_weight` is that loss's weight beside the ranking loss."""
 
     scale: float = 20.0
     mini_batch: int = 0
     lora_rank: int = 0
+    teacher: str = ""
+    teacher_weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

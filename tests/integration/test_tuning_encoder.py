@@ -13,8 +13,9 @@ import pytest
 from rag.encoders import LocalEncoder
 from rag.tuning.encoder import train_encoder
 from rag.tuning.errors import BadPairs
-from rag.tuning.options import EncoderTraining, Step
+from rag.tuning.options import EncoderTraining, RerankerTraining, Step
 from rag.tuning.pairs import PairSet
+from rag.tuning.reranker import train_reranker
 from rag.tuning.state import checkpoints, last_checkpoint
 from rag.tuning.trained import Trained
 from tests.tuning_kit import tiny_encoder, toy_pairs
@@ -43,6 +44,11 @@ def train(base: Path, pairs: PairSet, work: Path, options: EncoderTraining = OPT
 @pytest.fixture(scope="module")
 def trained(base: Path, pairs: PairSet, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return train(base, pairs, tmp_path_factory.mktemp("work"))
+
+
+def work(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
 
 
 class Killed(Exception):
@@ -138,3 +144,19 @@ def test_it_stops_where_held_out_questions_gain_nothing(base: Path, pairs: PairS
 def test_pairs_without_held_out_questions_are_refused(base: Path, pairs: PairSet, tmp_path: Path) -> None:
     with pytest.raises(BadPairs, match="0 questions held out"):
         train(base, replace(pairs, held_out=()), tmp_path)
+
+
+def test_a_rerankers_order_is_learnt_besides(base: Path, pairs: PairSet, trained: Trained, tmp_path: Path) -> None:
+    reranking = RerankerTraining(epochs=3, batch_size=8, learning_rate=1e-2, negatives=1, max_tokens=32, seed=5)
+    teacher = train_reranker(base, pairs, work(tmp_path / "teacher"), reranking, lambda _: None).folder
+    taught = train_encoder(base, pairs, work(tmp_path / "taught"), OPTIONS, lambda _: None, teacher)
+    assert np.mean(taught.after) > np.mean(taught.before) + 0.1
+    assert taught.losses[0][1] > trained.losses[0][1]  # the same ranking loss, and the teacher's on top of it
+
+
+@pytest.mark.parametrize("options", [replace(OPTIONS, mini_batch=4), replace(OPTIONS, negatives=0)])
+def test_a_teacher_needs_negatives_and_whole_batches(
+    base: Path, pairs: PairSet, tmp_path: Path, options: EncoderTraining
+) -> None:
+    with pytest.raises(BadPairs, match="teacher"):
+        train_encoder(base, pairs, work(tmp_path / "work"), options, lambda _: None, base)
