@@ -13,6 +13,8 @@ import typer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from rag.encoders import Bm25Encoder, DenseEncoder
     from rag.feeding import Ingestor
@@ -106,6 +108,15 @@ def reindex_for(
         show(f"Rebuilding {settings.collection}", now.done, now.documents, f"documents · {now.chunks} chunks")
 
     Reindex(index, dense_encoder(settings), sparse_encoder(settings), settings, on_progress=tell).run(keep_old)
+
+
+def engine_for(
+    settings: Settings, folder: Path, say: Callable[[str], None]
+) -> AbstractContextManager[tuple[Settings, Settings]]:
+    """Settings of what is in service and of the adapter in `folder`, both served for as long as the block runs."""
+    from serve.engine.trial import tried_beside
+
+    return tried_beside(settings, folder, say)
 
 
 def main() -> None:

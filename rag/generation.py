@@ -105,8 +105,11 @@ class ChatModel:
         return ModelFacts(name, window, await self._counter(name, base.get("id")))
 
     def _first(self, listed: Sequence[Mapping[str, Any]]) -> str | None:
-        """The first model that is listed; of the local engine its adapter, which it has only because it is wanted."""
+        """The adapter of the settings, where it is listed; else the first model; of the local engine an adapter: it
+        has one only because it is wanted."""
         named = [each for each in listed if each.get("id")]
+        wanted = Path(self._settings.engine_adapter).name
+        named = [each for each in named if each.get("parent") and each["id"] == wanted] or named
         if not self._settings.llm_url:
             named = [each for each in named if each.get("parent")] or named
         return str(named[0]["id"]) if named else None

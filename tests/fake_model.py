@@ -5,7 +5,8 @@ slow to start or cannot be made to misbehave.
         ...                                # use model.url, which ends in /v1
         model.chats[-1]["temperature"]     # what the last chat request asked for
 
-It answers GET /v1/models, POST /v1/chat/completions (streams only) and POST /tokenize. Every public attribute may be
+It answers GET /v1/models, POST /v1/chat/completions (streams only), POST /tokenize and, as vLLM with
+VLLM_ALLOW_RUNTIME_LORA_UPDATING does, POST /v1/load_lora_adapter, which adds to `models`. Every public attribute may be
 changed while it runs and holds from the next request (or piece) on. What is not true of it: it does not understand a
 word, and counts a token for each word and three for each message.
 """
@@ -25,6 +26,12 @@ from typing import Any, Literal
 
 import uvicorn
 
+_ROUTES = {
+    "/v1/models": "models",
+    "/v1/chat/completions": "chat",
+    "/v1/load_lora_adapter": "load",
+    "/tokenize": "tokenize",
+}
 Failure = int | Literal["hang", "garbage", "drop"]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -43,9 +50,11 @@ class Request:
 class FakeModel:
     """The server; runs between `start` and `stop`, or inside `with`.
 
-    `fail` maps "models", "chat" or "tokenize" to an HTTP status (400, 401, 500, ...), "hang" (never answers), "garbage"
-    (status 200 and no JSON) or "drop" (the connection closes before a body came). `dies_after` and `hangs_after` count
-    pieces of a stream, after which the connection breaks or nothing more comes. `usage` is (prompt, completion) tokens.
+    `says` maps a model's name to what makes the pieces of its answers from a request's body; other models say `pieces`.
+    `fail` maps "models", "chat", "load" or "tokenize" to an HTTP status (400, 401, 500, ...), "hang" (never answers),
+    "garbage" (status 200 and no JSON) or "drop" (the connection closes before a body came). `dies_after` and
+    `hangs_after` count pieces of a stream, after which the connection breaks or nothing more comes. `usage` is
+    (prompt, completion) tokens.
     """
 
     pieces: Sequence[str] = ("Kubernetes runs ", "containers [1].")
@@ -53,6 +62,7 @@ class FakeModel:
     finish_reason: str | None = "stop"  # None: the stream ends properly, but without saying why
     usage: tuple[int, int] | None = (12, 5)
     models: Sequence[Mapping[str, Any]] = field(default_factory=lambda: [{"id": "fake", "max_model_len": 4096}])
+    says: dict[str, Callable[[Any], Sequence[str]]] = field(default_factory=dict)
     fail: dict[str, Failure] = field(default_factory=dict)
     dies_after: int | None = None
     hangs_after: int | None = None
@@ -121,7 +131,7 @@ class FakeModel:
         body = await _body(receive)
         headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
         self.requests.append(Request(scope["path"], headers, json.loads(body) if body else None))
-        route = {"/v1/models": "models", "/v1/chat/completions": "chat", "/tokenize": "tokenize"}.get(scope["path"])
+        route = _ROUTES.get(scope["path"])
         failure = self.fail.get(route) if route else 404
         if route == "chat" and self.recovers_after is not None and len(self.chats) > self.recovers_after:
             failure, self.dies_after = None, None
@@ -136,16 +146,21 @@ class FakeModel:
             await _json(send, failure, {"error": {"message": self.error_message, "type": "error", "code": failure}})
         elif route == "models":
             await _json(send, 200, {"object": "list", "data": list(self.models)})
+        elif route == "load":
+            name = self.requests[-1].body["lora_name"]
+            self.models = [*self.models, {"id": name, "parent": self.models[0]["id"]}]
+            await _answer(send, 200, f"Success: LoRA adapter '{name}' added successfully.".encode(), b"text/plain")
         elif route == "tokenize":
             words = sum(len(each["content"].split()) + 3 for each in self.requests[-1].body["messages"])
             await _json(send, 200, {"count": words, "max_model_len": 4096, "tokens": list(range(words))})
         else:
-            await self._chat(receive, send)
+            says = self.says.get(self.requests[-1].body.get("model"))
+            await self._chat(receive, send, self.pieces if says is None else says(self.requests[-1].body))
 
-    async def _chat(self, receive: Receive, send: Send) -> None:
+    async def _chat(self, receive: Receive, send: Send, pieces: Sequence[str]) -> None:
         self.streaming += 1
         leaving = asyncio.create_task(_gone(receive))
-        telling = asyncio.create_task(self._tell(send))
+        telling = asyncio.create_task(self._tell(send, pieces))
         try:
             await asyncio.wait({leaving, telling}, return_when=asyncio.FIRST_COMPLETED)
             if not telling.done():
@@ -160,16 +175,16 @@ class FakeModel:
         if not telling.cancelled():
             telling.result()
 
-    async def _tell(self, send: Send) -> None:
+    async def _tell(self, send: Send, pieces: Sequence[str]) -> None:
         event_stream = [(b"content-type", b"text/event-stream; charset=utf-8")]
         await send({"type": "http.response.start", "status": 200, "headers": event_stream})
         await _chunk(send, _shape({"role": "assistant", "content": ""}))
-        for number, piece in enumerate(self.pieces):
+        for number, piece in enumerate(pieces):
             await self._misbehave(number, send)
             await asyncio.sleep(self.delay)
             await _chunk(send, _shape({"content": piece}))
             self.sent += 1
-        await self._misbehave(len(self.pieces), send)
+        await self._misbehave(len(pieces), send)
         if self.finish_reason:
             await _chunk(send, _shape({}, self.finish_reason))
         if self.usage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +11,11 @@ import typer
 from librarian import DataDir, Json, QdrantUrl, Set, one_line
 
 if TYPE_CHECKING:
+    from eval.progress import Show
     from eval.tune.promoting import Verdict
     from eval.tune.switching import Switched
+    from rag.settings import Settings
+    from rag.tuning.artefacts import Artefact
 
 
 def promote(
@@ -27,7 +31,15 @@ def promote(
     tolerance: Annotated[
         float, typer.Option("--tolerance", min=0, max=1, help="Share by which a guard's mean may be lower.")
     ] = 0.01,
-    metric: Annotated[str, typer.Option("--metric", help="What decides.")] = "nDCG@10",
+    metric: Annotated[
+        str | None, typer.Option("--metric", help="What decides; none: nDCG@10, of an adapter F1.")
+    ] = None,
+    remove_gold: Annotated[
+        float, typer.Option("--remove-gold", min=0, max=1, help="Adapter: share of questions with their answer hidden.")
+    ] = 0.3,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Adapter: only so many questions, the first of each kind.")
+    ] = None,
     data_dir: DataDir = None,
     qdrant_url: QdrantUrl = None,
     set_: Set = None,
@@ -35,51 +47,84 @@ def promote(
 ) -> None:
     """Evaluate a tuned model against what is in service, and put it into service if it is better.
 
-    An encoder has every collection of the present one rebuilt beside it, and swapped. Exit code 12 where it is refused.
+    An encoder has every collection of the present one rebuilt beside it, and swapped. An adapter is loaded beside what
+    is in service, and the whole service answers with both. Exit code 12 where it is refused.
 
       librarian tune promote docs-1 --on mine --guard scifact
 
       librarian tune rollback
     """
-    from eval.datasets import open_dataset
     from eval.errors import GateFailed
-    from eval.metrics import canonical
     from eval.progress import shown_progress
-    from eval.tune.promoting import Trial, check_decides, remember, tried
+    from eval.tune.promoting import check_decides, remember
     from eval.tune.switching import check_alone, put_into_service
-    from librarian import open_ingestor, reindex_for
+    from librarian import reindex_for
     from rag.errors import BadInput
     from rag.settings import load
     from rag.tuning.registry import Registry
 
     loaded = load({"data_dir": data_dir, "qdrant_url": qdrant_url}, pairs=set_)
-    registry = Registry.of(loaded.settings)
+    settings, registry = loaded.settings, Registry.of(loaded.settings)
     artefact = registry.get(name)
     kind = artefact.card.kind
-    if kind == "adapter":
-        raise BadInput(
-            f"'{name}' is an adapter, whose card holds its evaluation: serve it with "
-            f"LIBRARIAN_ENGINE_ADAPTER={artefact.folder}. Encoders and rerankers are promoted."
-        )
     now = registry.in_service().now(kind)
     if now is not None and now.name == name:
         raise BadInput(f"'{name}' is in service already, since {now.since}.")
-    check_decides(kind, loaded.settings, loaded.sources)
-    trial = Trial(open_dataset(on, split), [open_dataset(each) for each in guard or []], canonical(metric), tolerance)
+    check_decides(kind, settings, loaded.sources)
+    sets = _Sets(on, guard or [], split, metric, tolerance, remove_gold, limit)
     if kind == "encoder":
-        check_alone(loaded.settings)
+        check_alone(settings)
     with shown_progress(json_) as show:
-        verdict = tried(artefact, loaded.settings, trial, open_ingestor, show)
+        verdict = (_tried_adapter if kind == "adapter" else _tried)(artefact, settings, sets, show)
         artefact = remember(artefact, verdict)
-        done = put_into_service(artefact, loaded.settings, reindex_for, show) if verdict.passed else None
+        done = put_into_service(artefact, settings, reindex_for, show) if verdict.passed else None
     _print(name, verdict, done, json_)
     if done is None:
         failed = "; ".join(each.text for each in verdict.conditions if not each.met)
         raise GateFailed(f"'{name}' is not promoted: {failed}.")
 
 
+@dataclass(frozen=True, slots=True)
+class _Sets:
+    """What a candidate is tried on, as it was typed."""
+
+    on: Path
+    guards: list[Path]
+    split: str | None
+    metric: str | None
+    tolerance: float
+    remove_gold: float
+    limit: int | None
+
+
+def _tried(artefact: Artefact, settings: Settings, sets: _Sets, show: Show) -> Verdict:
+    from eval.datasets import open_dataset
+    from eval.metrics import canonical
+    from eval.tune.promoting import Trial, tried
+    from librarian import open_ingestor
+
+    target, *guards = [open_dataset(sets.on, sets.split), *(open_dataset(each) for each in sets.guards)]
+    trial = Trial(target, guards, canonical(sets.metric or "nDCG@10"), sets.tolerance)
+    return tried(artefact, settings, trial, open_ingestor, show)
+
+
+def _tried_adapter(artefact: Artefact, settings: Settings, sets: _Sets, show: Show) -> Verdict:
+    from eval.answers.questions import open_questions
+    from eval.tune.adapter_promoting import METRIC, AnswerTrial, tried
+    from librarian import engine_for, open_ingestor
+
+    found = [open_questions(sets.on, sets.split, sets.remove_gold, 0)]
+    found += [open_questions(each, None, sets.remove_gold, 0) for each in sets.guards]
+    target, *guards = [each.first(sets.limit) if sets.limit else each for each in found]
+    folder = settings.data_dir / "eval" / f"promote-{artefact.card.name}"
+    trial = AnswerTrial(target, guards, sets.metric or METRIC, sets.tolerance, folder)
+    return tried(artefact, settings, trial, engine_for, open_ingestor, show)
+
+
 def rollback(
-    kind: Annotated[str | None, typer.Argument(help="encoder or reranker; none: whichever was promoted last.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="encoder, reranker or adapter; none: what was promoted last.")
+    ] = None,
     data_dir: DataDir = None,
     qdrant_url: QdrantUrl = None,
     set_: Set = None,

@@ -19,6 +19,7 @@ from rag.errors import BadInput
 from rag.settings import PROMOTED
 from rag.tuning.artefacts import Artefact, write_card
 from rag.tuning.card import Measured
+from rag.tuning.in_service import SETTINGS
 
 if TYPE_CHECKING:
     from rag.settings import Settings
@@ -54,10 +55,11 @@ class Verdict:
 
 def check_decides(kind: str, settings: Settings, sources: Mapping[str, str]) -> None:
     """Raise BadInput where something stronger than a promotion says which model of this kind is used."""
-    source = sources.get(kind)
+    name = SETTINGS[kind]
+    source = sources.get(name)
     if source not in (None, PROMOTED):
         raise BadInput(
-            f"{kind} is set by {source} ({getattr(settings, kind)}), which is stronger than a promotion: take it out "
+            f"{name} is set by {source} ({getattr(settings, name)}), which is stronger than a promotion: take it out "
             "there first. What is promoted is used wherever nothing else is set."
         )
     instead = _INSTEAD.get(kind)
@@ -70,13 +72,15 @@ def tried(artefact: Artefact, settings: Settings, trial: Trial, open_ingestor: O
     candidate = with_model(settings, artefact.card.kind, artefact.folder)
     both = [Configuration(IN_SERVICE, settings), Configuration(CANDIDATE, candidate)]
     conditions: list[Condition] = []
-    measured: list[Measured] = []
+    numbers: list[Measured] = []
     for number, dataset in enumerate((trial.target, *trial.guards)):
         found = evaluate(Asked(dataset, both, (trial.metric,)), open_ingestor, show).evaluation
-        judge = _better if number == 0 else _no_worse
-        conditions.append(judge(dataset, found, trial))
-        measured.append(_measured(dataset, found))
-    return Verdict(tuple(conditions), tuple(measured))
+        if number == 0:
+            conditions.append(better(dataset, found, trial.metric))
+        else:
+            conditions.append(no_worse(dataset, found, trial.metric, trial.tolerance))
+        numbers.append(measured(dataset, found, trial.metric, "whole search"))
+    return Verdict(tuple(conditions), tuple(numbers))
 
 
 def with_model(settings: Settings, kind: str, folder: Path) -> Settings:
@@ -90,18 +94,36 @@ def remember(artefact: Artefact, verdict: Verdict) -> Artefact:
     return write_card(Artefact(artefact.folder, replace(artefact.card, metrics=tuple(known.values()))))
 
 
-def _better(dataset: Dataset, found: Evaluation, trial: Trial) -> Condition:
-    each = found.comparisons[0]
+def better(dataset: Dataset, found: Evaluation, metric: str) -> Condition:
+    """Whether the candidate's mean is higher, beyond the noise."""
+    each = _comparison(found, metric)
     met = each.difference > 0 and each.p < LEVEL
     verdict = "better" if met else "not better beyond the noise"
     return Condition(met, f"{_shown(dataset, found, each)}: {verdict}")
 
 
-def _no_worse(dataset: Dataset, found: Evaluation, trial: Trial) -> Condition:
-    before, each = _of(found, IN_SERVICE).metrics[trial.metric], found.comparisons[0]
-    met = each.difference >= -trial.tolerance * before - 1e-9
-    verdict = "no worse" if met else f"worse than by the {trial.tolerance:.1%} that are allowed"
+def no_worse(dataset: Dataset, found: Evaluation, metric: str, tolerance: float) -> Condition:
+    """Whether its mean is lower by `tolerance` of what is in service at most."""
+    before, each = _of(found, IN_SERVICE).metrics[metric], _comparison(found, metric)
+    met = each.difference >= -tolerance * before - 1e-9
+    verdict = "no worse" if met else f"worse than by the {tolerance:.1%} that are allowed"
     return Condition(met, f"{_shown(dataset, found, each)}: {verdict}")
+
+
+def measured(dataset: Dataset, found: Evaluation, metric: str, through: str) -> Measured:
+    """The numbers for the card."""
+    each = _comparison(found, metric)
+    before, after = _of(found, IN_SERVICE), _of(found, CANDIDATE)
+    return Measured(
+        data=f"{dataset.name} {dataset.split}, {through}",
+        metric=metric,
+        count=len(after.per_query.get(metric, ())) or len(dataset.queries),
+        after=after.metrics[metric],
+        after_interval=after.intervals[metric],
+        before=before.metrics[metric],
+        before_interval=before.intervals[metric],
+        p=each.p,
+    )
 
 
 def _shown(dataset: Dataset, found: Evaluation, each: Comparison) -> str:
@@ -113,19 +135,12 @@ def _shown(dataset: Dataset, found: Evaluation, each: Comparison) -> str:
     )
 
 
-def _measured(dataset: Dataset, found: Evaluation) -> Measured:
-    each = found.comparisons[0]
-    before, after = _of(found, IN_SERVICE), _of(found, CANDIDATE)
-    return Measured(
-        data=f"{dataset.name} {dataset.split}, whole search",
-        metric=each.metric,
-        count=len(dataset.queries),
-        after=after.metrics[each.metric],
-        after_interval=after.intervals[each.metric],
-        before=before.metrics[each.metric],
-        before_interval=before.intervals[each.metric],
-        p=each.p,
-    )
+def _comparison(found: Evaluation, metric: str) -> Comparison:
+    named = next((each for each in found.comparisons if each.metric == metric), None)
+    if named is None:
+        known = ", ".join(sorted({each.metric for each in found.comparisons})) or "none"
+        raise BadInput(f"{metric} cannot be compared on these questions (--metric): {known} can.")
+    return named
 
 
 def _of(found: Evaluation, name: str) -> Result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rag.errors import EngineError
@@ -35,12 +36,16 @@ def engine_adapter(settings: Settings, model: Path) -> AdapterFolder | None:
     return open_adapter(folder, base)
 
 
-def adapter_options(adapter: AdapterFolder) -> list[str]:
-    """What vLLM is told to serve it, under its folder's name. Raises EngineError for a rank that vLLM has not."""
-    room = next((each for each in _ROOMS if each >= adapter.rank), None)
+def adapter_options(adapters: Sequence[AdapterFolder]) -> list[str]:
+    """What vLLM is told to serve them, each under its folder's name. Raises EngineError for a rank that it has not."""
+    if not adapters:
+        return []
+    widest = max(adapters, key=lambda each: each.rank)
+    room = next((each for each in _ROOMS if each >= widest.rank), None)
     if room is None:
         raise EngineError(
-            f"adapter {adapter.path} is of rank {adapter.rank}, and vLLM serves ranks up to {_ROOMS[-1]}; train one of "
+            f"adapter {widest.path} is of rank {widest.rank}, and vLLM serves ranks up to {_ROOMS[-1]}; train one of "
             "a lower rank"
         )
-    return ["--enable-lora", "--max-lora-rank", str(room), "--lora-modules", f"{adapter.path.name}={adapter.path}"]
+    named = [f"{each.path.name}={each.path}" for each in adapters]
+    return ["--enable-lora", "--max-lora-rank", str(room), "--lora-modules", *named]

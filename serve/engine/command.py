@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rag.settings import PREFIX, Settings
@@ -22,10 +22,10 @@ def served_name(model: Path) -> str:
 
 
 def vllm_command(
-    python: Path, model: Path, settings: Settings, device: Device, adapter: AdapterFolder | None = None
+    python: Path, model: Path, settings: Settings, device: Device, adapters: Sequence[AdapterFolder] = ()
 ) -> list[str]:
     """vLLM's OpenAI-compatible server for `model` (a folder or a hub name) on 127.0.0.1:engine_port, and for the model
-    with `adapter` beside it."""
+    with each of `adapters` beside it."""
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--model", str(model), "--served-model-name", served_name(model)]
     command += ["--host", LOOPBACK, "--port", str(settings.engine_port)]
@@ -33,7 +33,7 @@ def vllm_command(
     if device == "cpu":
         # Compiling for a CPU takes minutes and gains little; 16 at once is what two cores can feed.
         command += ["--enforce-eager", "--max-num-seqs", str(CPU_SEQUENCES)]
-    return command if adapter is None else [*command, *adapter_options(adapter)]
+    return [*command, *adapter_options(adapters)]
 
 
 def engine_environment(

@@ -6,11 +6,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
 from rag.settings import Settings
+from rag.tuning.adapter.folder import AdapterFolder
 from rag.urls import without_password
 from serve.engine.adapter import engine_adapter
 from serve.engine.command import engine_environment, served_name, usable_cpus, vllm_command
@@ -23,8 +24,8 @@ REPEAT_S = 10.0
 STOP_GRACE_S = 10.0
 
 
-def build_engine(settings: Settings, echo: Echo | None = None) -> Engine:
-    """The engine of these settings, its model prepared, not yet started.
+def build_engine(settings: Settings, echo: Echo | None = None, beside: Sequence[AdapterFolder] = ()) -> Engine:
+    """The engine of these settings, its model prepared, not yet started; it also serves the adapters `beside`.
 
     Raises EngineError when there is no vLLM or no such model, and ArtefactRefused for an adapter that cannot be used.
     """
@@ -33,10 +34,11 @@ def build_engine(settings: Settings, echo: Echo | None = None) -> Engine:
     device = engine_device(python)
     model = prepare_model(settings, echo)
     adapter = engine_adapter(settings, model)
-    served = served_name(model) + (f" and the adapter {adapter.path.name}" if adapter else "")
+    adapters = [*([adapter] if adapter else []), *beside]
+    served = served_name(model) + "".join(f" and the adapter {each.path.name}" for each in adapters)
     say(f"starting vLLM with {served} on {'a GPU' if device == 'gpu' else 'the CPU'} ({python})")
     return Engine(
-        vllm_command(python, model, settings, device, adapter),
+        vllm_command(python, model, settings, device, adapters),
         port=settings.engine_port,
         log=settings.data_dir / "logs" / "engine.log",
         env=engine_environment(model, settings, device, os.environ, usable_cpus()),

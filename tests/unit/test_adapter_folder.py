@@ -110,7 +110,7 @@ def test_an_adapter_with_a_card_must_be_what_the_card_says(folder: Path) -> None
 
 class TestEngine:
     def test_an_adapter_is_served_beside_the_model_under_its_folders_name(self, folder: Path, base: Path) -> None:
-        command = vllm_command(Path("python"), base, Settings(), "cpu", open_adapter(folder, base))
+        command = vllm_command(Path("python"), base, Settings(), "cpu", [open_adapter(folder, base)])
         assert command[command.index("--lora-modules") + 1] == f"grounded={folder}"
         assert command[command.index("--max-lora-rank") + 1] == "8"
         assert "--enable-lora" in command
@@ -121,11 +121,11 @@ class TestEngine:
     @pytest.mark.parametrize(("rank", "room"), [(1, "8"), (8, "8"), (9, "16"), (16, "16"), (512, "512")])
     def test_room_is_made_for_the_adapters_rank(self, tmp_path: Path, rank: int, room: str) -> None:
         adapter = open_adapter(make_adapter(tmp_path / "a", rank=rank))
-        assert adapter_options(adapter)[2] == room
+        assert adapter_options([adapter])[2] == room
 
     def test_a_rank_that_no_engine_serves_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(EngineError, match="of rank 513"):
-            adapter_options(open_adapter(make_adapter(tmp_path / "a", rank=513)))
+            adapter_options([open_adapter(make_adapter(tmp_path / "a", rank=513))])
 
     def test_the_packaged_adapter_is_for_the_packaged_model_alone(
         self, folder: Path, base: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,59 @@
+"""The local engine serves a candidate beside what is in service, on its own port, and is stopped whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag.settings import Settings
+from rag.tuning.adapter.folder import AdapterFolder
+from serve.engine.trial import tried_beside
+from tests.unit.test_adapter_folder import make_adapter
+
+
+class Started:
+    """Stands for the engine: notes what it was to serve, and whether it was stopped."""
+
+    def __init__(self, settings: Settings, beside: Sequence[AdapterFolder]) -> None:
+        self.port, self.beside = settings.engine_port, [each.path.name for each in beside]
+        self.url = f"http://127.0.0.1:{self.port}/v1"
+        self.calls: list[str] = []
+
+    def start(self, _progress: Any) -> None:
+        self.calls.append("start")
+
+    def stop(self, _grace_s: float) -> None:
+        self.calls.append("stop")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "config.json").write_text("{}")
+    return Settings(engine_model=str(base), engine_adapter=str(make_adapter(tmp_path / "now")), data_dir=tmp_path)
+
+
+def test_both_are_asked_of_one_engine_that_is_stopped_at_the_end(settings: Settings, tmp_path: Path) -> None:
+    made: list[Started] = []
+
+    def build(own: Settings, _echo: Any, beside: Sequence[AdapterFolder]) -> Any:
+        made.append(Started(own, beside))
+        return made[-1]
+
+    candidate = make_adapter(tmp_path / "new")
+    with (
+        suppress(ZeroDivisionError),
+        tried_beside(settings, candidate, lambda _: None, build) as (now, then),
+    ):
+        assert (now.llm_model, then.llm_model) == ("now", "new")
+        assert now.llm_url == then.llm_url == made[0].url
+        assert made[0].calls == ["start"]
+        raise ZeroDivisionError
+    assert made[0].calls == ["start", "stop"]
+    assert made[0].beside == ["new"]
+    assert made[0].port != settings.engine_port
