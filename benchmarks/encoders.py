@@ -1,7 +1,7 @@
 """Encoder backends side by side: speed, likeness to fp32, retrieval quality, memory; and the processor's limit.
 
     python benchmarks/encoders.py [--quick] [--chunks 5000] [--model minilm] [--skip torch-bf16] [--no-scifact]
-                                  [--json FILE]
+                                  [--imitate-bf16] [--json FILE]
 
 chunks/s    real chunks (pages of ../shared/data/kubernetes as Librarian cuts them), in three parts; each part goes
             through every backend before the next, and the best of the three counts. `plain` is what most programs
@@ -15,7 +15,8 @@ nDCG@10     SciFact, test claims, dense only: documents and queries by this back
 first s     from an empty process to the first query's vector; query ms: the median of later ones; MiB: its peak RSS.
 
 `--quick`: 300 chunks, no SciFact. `--skip torch-bf16` where the processor only imitates that arithmetic: it takes a
-hundred times as long there.
+hundred times as long there. `--imitate-bf16` adds that row's likeness and nDCG there, from arithmetic in fp32 with
+every number rounded (encoders_imitating.py), and no speed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
-from encoders_measuring import Encoded, SciFact, Vectors, matmul_rates, mean_flops, measure_alone, rates
+from encoders_imitating import ImitatedBf16
+from encoders_measuring import Encoded, Encoder, SciFact, Vectors, matmul_rates, mean_flops, measure_alone, rates
 from ingest_corpus import take_pages
 
 from rag.encoders import LocalEncoder
@@ -42,7 +44,7 @@ from rag.settings import Settings
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 BACKENDS: tuple[Backend, ...] = ("torch-fp32", "torch-bf16", "onnx-fp32", "onnx-int8")
-PLAIN = "plain"
+PLAIN, IMITATED = "plain", "torch-bf16, imitated"
 PARTS = 3
 
 
@@ -65,9 +67,13 @@ def main() -> int:
     work = mean_flops(given.model, encoders["onnx-fp32"], texts)
     sample = texts[:: max(1, len(texts) // 300)]
     reference = calls[PLAIN](sample)
-    cosines = {name: (calls[name](sample) * reference).sum(axis=1) for name in names}
+    cosines: dict[str, Vectors] = {name: (calls[name](sample) * reference).sum(axis=1) for name in names}
     alone = {name: measure_alone(given.model, name) for name in names}
-    quality = {} if given.no_scifact else _quality(encoders, calls[PLAIN])
+    judged: dict[str, Encoder] = dict(encoders)
+    if given.imitate_bf16:
+        judged[IMITATED] = ImitatedBf16(given.model)
+        cosines[IMITATED] = (judged[IMITATED].encode_documents(sample) * reference).sum(axis=1)
+    quality = {} if given.no_scifact else _quality(judged, calls[PLAIN])
 
     print(f"{len(texts)} chunks, {work / 1e9:.2f} GFLOP each (matrix products alone)")
     for name, rate in limits.items():
@@ -99,6 +105,11 @@ def main() -> int:
             cells += [""] * 3
         print("| " + " | ".join(cells) + " |")
         rows.append(row)
+    if given.imitate_bf16:
+        near, ndcg = cosines[IMITATED], quality.get(IMITATED, [])
+        shown = ", ".join(f"{each:.4f}" for each in ndcg)
+        print(f"{IMITATED}: cosine {near.mean():.4f}, {near.min():.4f}; nDCG@10 {shown}")
+        rows.append({"backend": IMITATED, "cosine_mean": float(near.mean()), "ndcg": ndcg})
     if given.json:
         found = {"chunks": len(texts), "gflop_per_chunk": work / 1e9, "limits_gops": limits, "rows": rows}
         given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -112,6 +123,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="300 chunks, no SciFact")
     parser.add_argument("--skip", action="append", default=[], choices=["torch-fp32", "torch-bf16", "onnx-int8"])
     parser.add_argument("--no-scifact", action="store_true")
+    parser.add_argument(
+        "--imitate-bf16", action="store_true", help="likeness and nDCG of bf16, without the processor's"
+    )
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     if given.quick:
@@ -139,9 +153,7 @@ def _plain(model: str) -> Callable[[Sequence[str]], Vectors]:
     return encode
 
 
-def _quality(
-    encoders: dict[Backend, LocalEncoder], plain: Callable[[Sequence[str]], Vectors]
-) -> dict[str, list[float]]:
+def _quality(encoders: Mapping[str, Encoder], plain: Callable[[Sequence[str]], Vectors]) -> dict[str, list[float]]:
     data = SciFact(DATA / "scifact")
     reference = Encoded(plain(data.texts), plain([each["text"] for each in data.queries]))
     found = {PLAIN: [data.ndcg(reference.documents, reference.queries)]}

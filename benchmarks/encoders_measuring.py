@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,6 +177,14 @@ class Encoded:
     queries: Vectors
 
 
+class Encoder(Protocol):
+    """What encodes documents and queries."""
+
+    def encode_documents(self, texts: Sequence[str], /) -> Vectors: ...
+
+    def encode_query(self, text: str, /) -> Vectors: ...
+
+
 class SciFact:
     """Abstracts, test claims and judgements, in the BEIR layout."""
 
@@ -192,7 +200,7 @@ class SciFact:
                 self.relevant.setdefault(query, {})[document] = int(grade)
         self.queries = [each for each in _lines(folder / "queries.jsonl") if each["_id"] in self.relevant]
 
-    def encode(self, encoder: LocalEncoder) -> Encoded:
+    def encode(self, encoder: Encoder) -> Encoded:
         """Every abstract and every claim."""
         queries = np.stack([encoder.encode_query(each["text"]) for each in self.queries])
         return Encoded(encoder.encode_documents(self.texts), queries)
