@@ -184,7 +184,7 @@ class _Encoders:
         self._made: dict[str, tuple[DenseEncoder, Bm25Encoder]] = {}
 
     def of(self, settings: Settings) -> tuple[DenseEncoder, Bm25Encoder]:
-        names = [name for name in type(settings).model_fields if name.startswith(("encoder", "bm25"))]
+        names = [name for name in type(settings).model_fields if name.startswith(("encoder", "bm25", "query_prefix"))]
         key = repr([(name, getattr(settings, name)) for name in names])
         if key not in self._made:
             self._made[key] = (dense_encoder(settings), sparse_encoder(settings))

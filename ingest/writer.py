@@ -98,7 +98,7 @@ class Writer:
             Record(
                 id=point_id(part.document, prepared.chunk.ordinal, self._chunker, self._scope),
                 dense=vector.tolist(),
-                sparse=self._sparse.encode_document(prepared.embedded),
+                sparse=self._sparse.encode_passage(part.document.title, prepared.chunk.heading_path, prepared.embedded),
                 payload=to_payload(part.document, prepared.chunk, part.total, part.stamp),
             )
             for prepared, vector in zip(part.chunks, part.vectors, strict=True)

@@ -19,6 +19,7 @@ from rag.index.interface import Collection, CollectionInfo, CollectionSpec, Inde
 FORMAT = 4
 CREATED = "created"
 _PARTS = ("dense", "sparse", "chunker", "format")
+_WEIGHTS = ("title_weight", "heading_weight")
 
 Fingerprint = Mapping[str, Any]
 
@@ -117,5 +118,6 @@ def _describe(part: str, value: Any) -> str:
     if isinstance(value, dict) and part == "dense":
         return f"encoder {describe(value)}"
     if isinstance(value, dict) and part == "sparse":
-        return f"keywords by {value.get('name')} ({value.get('language')})"
+        weights = [f", {name.replace('_', ' ')} {value[name]}" for name in _WEIGHTS if name in value]
+        return f"keywords by {value.get('name')} ({value.get('language')}{''.join(weights)})"
     return f"no {part} on record" if value is None else f"{part} {value}"

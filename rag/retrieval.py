@@ -1,4 +1,7 @@
-"""A query to ranked passages: encode, ask the index for both legs, fuse, weigh by document, fetch, rerank, join."""
+"""A query to ranked passages: encode, ask the index for both legs, fuse, weigh by document, fetch, rerank, join.
+
+On the way, where the settings say so: a second dense search (PRF), and another order of the best (MMR).
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,19 @@ import time
 from collections.abc import Sequence
 
 from rag.collections import check_readable, fingerprint
+from rag.diversity import DIVERSIFIED, diversified
 from rag.encoders import Bm25Encoder, DenseEncoder
 from rag.errors import BadInput
 from rag.evidence import with_document_evidence
 from rag.fusion import Ranked, fuse, ranked
-from rag.index.interface import AsyncIndex, DenseLeg, Hit, Leg, SparseLeg, Where
+from rag.index.interface import AsyncIndex, DenseLeg, Hit, SparseLeg, Where
 from rag.index.threaded import ThreadedIndex
 from rag.passages import Chunks
 from rag.reach import Reach
 from rag.relevance import Calibration, evidence
 from rag.reranking import Reranker
 from rag.reranking.passages import reranked
+from rag.rocchio import moved_towards
 from rag.schema import Scope, SearchResult
 from rag.settings import Settings
 from rag.ways import Way, in_one_thread, on_loop, run
@@ -81,18 +86,23 @@ class Retriever:
         own, legs = await way.together(self._check(way, name), way.apart(self._encode, query))
         encoded = time.perf_counter()
         dense, sparse = await way.index.query(name, legs, scope, where)
+        nearest = dense[0].score if dense else None  # to the query as it was asked: what relevance is calibrated on
+        if self._settings.prf_passages:
+            dense = await self._searched_again(way, name, scope, where, legs[0], dense, sparse)
         found = time.perf_counter()
         hits = best = self._ranked(dense, sparse, count)
         chunks = Chunks(way.index, name, scope)
         reranking = {}
         if self._reranker:
             best, reranking["rerank"] = await self._reranked(way, self._reranker, query, hits, chunks)
+        if self._settings.diversity:
+            best = await self._diversified(way, name, scope, best)
         passages = await chunks.joined(best[: self._looked_at(count)], count, self._reach(dense))
         if chunks.lacks(hits) and await self._check(way, name) != own:
             # A re-index swapped the alias between two calls: the hits are of a collection that is gone.
             return await self._search(way, query, scope, name, count, where)
         done = time.perf_counter()
-        seen = evidence(query, passages, dense[0].score if dense else None, self._terms)
+        seen = evidence(query, passages, nearest, self._terms)
         return SearchResult(
             query=query,
             collection=name,
@@ -113,12 +123,37 @@ class Retriever:
         if self._reranker:
             self._reranker.warm_up()
 
-    def _encode(self, query: str) -> list[Leg]:
+    def _encode(self, query: str) -> tuple[DenseLeg, SparseLeg]:
         limit = self._settings.candidates
-        return [
+        return (
             DenseLeg(self._dense.encode_query(query).tolist(), limit),
             SparseLeg(self._sparse.encode_query(query), limit),
-        ]
+        )
+
+    async def _searched_again(
+        self,
+        way: Way,
+        name: str,
+        scope: Scope,
+        where: Where | None,
+        leg: DenseLeg,
+        dense: Sequence[Hit],
+        sparse: Sequence[Hit],
+    ) -> Sequence[Hit]:
+        """The dense leg once more, from where the best passages of both legs move it to."""
+        best = self._ranked(dense, sparse, 1)[: self._settings.prf_passages]
+        vectors = await way.index.vectors(name, [each.id for each in best], scope)
+        if not vectors:
+            return dense
+        moved = moved_towards(leg.vector, list(vectors.values()), self._settings.prf_weight)
+        (again,) = await way.index.query(name, [DenseLeg(moved, leg.limit)], scope, where)
+        return again
+
+    async def _diversified(self, way: Way, name: str, scope: Scope, hits: Sequence[Ranked]) -> list[Ranked]:
+        """The best hits in the order of maximal marginal relevance, then the others."""
+        head, rest = hits[:DIVERSIFIED], hits[DIVERSIFIED:]
+        vectors = await way.index.vectors(name, [each.id for each in head], scope)
+        return [*diversified(head, vectors, self._settings.diversity), *rest]
 
     async def _reranked(
         self, way: Way, reranker: Reranker, query: str, hits: Sequence[Ranked], chunks: Chunks
@@ -145,7 +180,12 @@ class Retriever:
         chosen = self._settings
         fused = fuse(chosen.fusion, dense, sparse, chosen.dense_weight, chosen.rrf_k)
         scores = with_document_evidence(fused, chosen.document_weight)
-        needed = max(self._looked_at(count), chosen.rerank_candidates if self._reranker else 0)
+        needed = max(
+            self._looked_at(count),
+            chosen.rerank_candidates if self._reranker else 0,
+            chosen.prf_passages,
+            DIVERSIFIED if chosen.diversity else 0,
+        )
         return ranked(scores, dense, sparse, needed)
 
     def _reach(self, dense: Sequence[Hit]) -> Reach:

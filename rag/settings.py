@@ -148,7 +148,7 @@ def _from_pairs(pairs: Sequence[str]) -> dict[str, str]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise SettingsError(f"--set takes NAME=VALUE, not '{pair}'.")
-        found[name.strip().lower().replace("-", "_")] = value.strip()
+        found[name.strip().lower().replace("-", "_")] = value.lstrip()  # a query_prefix may end with a space
     return found
 
 

@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from rag.answering import Librarian
-from rag.encoders import CachedEncoder
+from rag.encoders import cache_within
 from rag.feeding import Ingestor, Tally
 
 WAITING = ("queued", "running")
@@ -55,7 +55,7 @@ class Readings(Collector):
             "librarian_query_cache_requests", "Query vectors by whether the cache had them", labels=["result"]
         )
         encoders = getattr(self._librarian.retriever, "encoders", None)
-        cache = encoders[0] if encoders and isinstance(encoders[0], CachedEncoder) else None
+        cache = cache_within(encoders[0]) if encoders else None
         family.add_metric(["hit"], cache.hits if cache else 0)
         family.add_metric(["miss"], cache.misses if cache else 0)
         return family

@@ -13,7 +13,8 @@ from rag.encoders.bm25 import Bm25Encoder
 from rag.encoders.fingerprints import describe, identity, same_encoder
 from rag.encoders.interface import MAX_CHUNK_TOKENS, DenseEncoder, Vectors
 from rag.encoders.local import LocalEncoder
-from rag.encoders.query_cache import CachedEncoder
+from rag.encoders.prefixed import PrefixedEncoder
+from rag.encoders.query_cache import CachedEncoder, cache_within
 from rag.encoders.tokens import TokenCounter, load_token_counts
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ __all__ = [
     "CachedEncoder",
     "DenseEncoder",
     "LocalEncoder",
+    "PrefixedEncoder",
     "TokenCounter",
     "Vectors",
+    "cache_within",
     "dense_encoder",
     "describe",
     "identity",
@@ -40,6 +43,24 @@ __all__ = [
 
 def dense_encoder(settings: Settings) -> DenseEncoder:
     """The encoder that the settings name; nothing is loaded, nobody asked yet."""
+    return _prefixed(_encoder(settings), settings)
+
+
+def query_encoder(settings: Settings) -> DenseEncoder:
+    """The same for a service: queries share calls and are remembered, as the settings say; no vector differs."""
+    if settings.encoder_url and settings.query_batch_wait_ms:
+        encoder: DenseEncoder = BatchedEncoder(_remote_encoder(settings), settings.query_batch_wait_ms)
+    else:
+        encoder = _encoder(settings)
+    return _prefixed(CachedEncoder(encoder, settings.query_cache) if settings.query_cache else encoder, settings)
+
+
+def sparse_encoder(settings: Settings) -> Bm25Encoder:
+    """The keyword encoder that the settings name."""
+    return Bm25Encoder(settings.bm25_language, settings.bm25_title_weight, settings.bm25_heading_weight)
+
+
+def _encoder(settings: Settings) -> DenseEncoder:
     if settings.encoder_url:
         return _remote_encoder(settings)
     return LocalEncoder(
@@ -51,18 +72,8 @@ def dense_encoder(settings: Settings) -> DenseEncoder:
     )
 
 
-def query_encoder(settings: Settings) -> DenseEncoder:
-    """The same for a service: queries share calls and are remembered, as the settings say; no vector differs."""
-    if settings.encoder_url and settings.query_batch_wait_ms:
-        encoder: DenseEncoder = BatchedEncoder(_remote_encoder(settings), settings.query_batch_wait_ms)
-    else:
-        encoder = dense_encoder(settings)
-    return CachedEncoder(encoder, settings.query_cache) if settings.query_cache else encoder
-
-
-def sparse_encoder(settings: Settings) -> Bm25Encoder:
-    """The keyword encoder that the settings name."""
-    return Bm25Encoder(settings.bm25_language)
+def _prefixed(encoder: DenseEncoder, settings: Settings) -> DenseEncoder:
+    return PrefixedEncoder(encoder, settings.query_prefix) if settings.query_prefix else encoder
 
 
 def _remote_encoder(settings: Settings) -> RemoteEncoder:

@@ -58,3 +58,10 @@ class CachedEncoder(WrappedEncoder):
     def _key(self, text: str) -> bytes:
         encoder = json.dumps(dict(self.inner.fingerprint), sort_keys=True)
         return hashlib.sha256(json.dumps([encoder, text]).encode()).digest()
+
+
+def cache_within(encoder: DenseEncoder) -> CachedEncoder | None:
+    """The memory in an encoder that may be wrapped; None where it remembers nothing."""
+    while isinstance(encoder, WrappedEncoder) and not isinstance(encoder, CachedEncoder):
+        encoder = encoder.inner
+    return encoder if isinstance(encoder, CachedEncoder) else None

@@ -152,6 +152,18 @@ class AsyncServerIndex:
                 found.extend(translate.stored(record) for record in page)
         return translate.in_order(wanted, found)
 
+    async def vectors(self, name: str, ids: Sequence[str], scope: Scope) -> dict[str, Sequence[float]]:
+        check_name(name)
+        wanted = point_ids(ids)
+        found: dict[str, Sequence[float]] = {}
+        async with self._asking(name):
+            if not wanted:
+                await self._client.get_collection(name)
+            for some in batches(wanted, translate.BATCH_IDS):
+                page, _ = await self._client.scroll(name, **translate.vectors_request(scope, some))
+                found.update(translate.dense_vectors(page))
+        return found
+
     async def count(self, name: str, scope: Scope, where: Where | None = None) -> int:
         check_name(name)
         visible = translate.scope_filter(scope, where)

@@ -147,6 +147,18 @@ class Shard:
             found.update((str(record.id), Stored(str(record.id), record.payload or {})) for record in page)
         return [found[identity] for identity in wanted if identity in found]
 
+    def vectors(self, ids: Sequence[str], scope: Scope) -> dict[str, Sequence[float]]:
+        """The dense vectors of those of the ids that the scope sees, by id."""
+        found: dict[str, Sequence[float]] = {}
+        for some in batches(point_ids(ids), BATCH_IDS):
+            request = edge.ScrollRequest(
+                limit=len(some), filter=scope_filter(scope, ids=some), with_payload=False, with_vector=[DENSE]
+            )
+            with self._engine():
+                page, _ = self._edge.scroll(request)
+            found.update((each.id, each.dense) for each in map(_record, page) if len(each.dense))
+        return found
+
     def scroll(
         self, scope: Scope, fields: Sequence[str] | None, where: Where | None, start: str | None = None
     ) -> Iterator[Stored]:

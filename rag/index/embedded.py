@@ -169,6 +169,9 @@ class EmbeddedIndex:
     def fetch(self, name: str, ids: Sequence[str], scope: Scope) -> list[Stored]:
         return self._with(name, lambda shard: shard.fetch(ids, scope))
 
+    def vectors(self, name: str, ids: Sequence[str], scope: Scope) -> dict[str, Sequence[float]]:
+        return self._with(name, lambda shard: shard.vectors(ids, scope))
+
     def scroll(
         self,
         name: str,

@@ -196,6 +196,10 @@ class Index(Protocol):
         """Those of the ids that exist and the scope sees, each once, in the order asked for."""
         ...
 
+    def vectors(self, name: str, ids: Sequence[str], scope: Scope) -> dict[str, Sequence[float]]:
+        """By id, the dense vectors, as unit vectors, of those of the ids that exist, have one and the scope sees."""
+        ...
+
     def scroll(
         self,
         name: str,
@@ -272,6 +276,8 @@ class AsyncIndex(Protocol):
     ) -> list[list[Hit]]: ...
 
     async def fetch(self, name: str, ids: Sequence[str], scope: Scope) -> list[Stored]: ...
+
+    async def vectors(self, name: str, ids: Sequence[str], scope: Scope) -> dict[str, Sequence[float]]: ...
 
     async def count(self, name: str, scope: Scope, where: Where | None = None) -> int: ...
 

@@ -161,6 +161,18 @@ class ServerIndex:
                 found.extend(translate.stored(record) for record in page)
         return translate.in_order(wanted, found)
 
+    def vectors(self, name: str, ids: Sequence[str], scope: Scope) -> dict[str, Sequence[float]]:
+        check_name(name)
+        wanted = point_ids(ids)
+        found: dict[str, Sequence[float]] = {}
+        with self._asking(name):
+            if not wanted:
+                self._client.get_collection(name)
+            for some in batches(wanted, translate.BATCH_IDS):
+                page, _ = self._client.scroll(name, **translate.vectors_request(scope, some))
+                found.update(translate.dense_vectors(page))
+        return found
+
     def scroll(
         self,
         name: str,

@@ -74,6 +74,9 @@ class ThreadedIndex:
     async def fetch(self, name: str, ids: Sequence[str], scope: Scope) -> list[Stored]:
         return await asyncio.to_thread(self.index.fetch, name, ids, scope)
 
+    async def vectors(self, name: str, ids: Sequence[str], scope: Scope) -> dict[str, Sequence[float]]:
+        return await asyncio.to_thread(self.index.vectors, name, ids, scope)
+
     async def count(self, name: str, scope: Scope, where: Where | None = None) -> int:
         return await asyncio.to_thread(self.index.count, name, scope, where)
 

@@ -228,6 +228,21 @@ def tenants_facet(known: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def vectors_request(scope: Scope, ids: Sequence[str]) -> dict[str, Any]:
+    """The arguments of a scroll for the dense vectors of these points: `retrieve` cannot keep to a scope."""
+    return {
+        "scroll_filter": scope_filter(scope, ids=ids),
+        "limit": len(ids),
+        "with_payload": False,
+        "with_vectors": [DENSE],
+    }
+
+
+def dense_vectors(found: Sequence[models.Record]) -> dict[str, Sequence[float]]:
+    """By id, the dense vectors of the points that have one."""
+    return {each.id: each.dense for each in map(record, found) if len(each.dense)}
+
+
 def in_order(ids: Sequence[str], found: Sequence[Stored]) -> list[Stored]:
     """The found points in the order of `ids`."""
     by_id = {item.id: item for item in found}

@@ -42,10 +42,19 @@ class Encoding(BaseModel):
         le=1000,
         description="milliseconds that a query waits to share a call of encoder_url while one is under way; 0: none",
     )
+    query_prefix: str = Field(
+        "", description='text before each query for the encoder, such as "query: " for E5; documents get none'
+    )
     query_cache: int = Field(
         10_000, ge=0, le=1_000_000, description="latest queries whose vectors are remembered; 0: none"
     )
     bm25_language: str = Field("english", description="stemming and stop words of the keyword leg")
+    bm25_title_weight: int = Field(
+        1, ge=1, le=20, description="how often the words of a document's title count in the keyword leg"
+    )
+    bm25_heading_weight: int = Field(
+        1, ge=1, le=20, description="how often the words of the headings above a passage count in the keyword leg"
+    )
     chunk_tokens: int | None = Field(
         None, ge=16, description="encoder tokens in a chunk at most; empty: 96, or what the encoder reads if less"
     )

@@ -27,6 +27,16 @@ class Searching(BaseModel):
     document_weight: float = Field(
         0.5, ge=0, le=10, description="how much the other hits in a passage's document raise it; 0: not at all"
     )
+    prf_passages: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="pseudo-relevance feedback: best passages that the query's vector is moved towards before a second "
+        "dense search; 0: none",
+    )
+    prf_weight: float = Field(
+        0.3, ge=0, le=1, description="how far it is moved: 0 leaves it, 1 puts these passages' mean in its place"
+    )
     reranker: str | None = Field(
         None, description="cross-encoder that puts the best hits in a better order: a folder or a hub name; empty: none"
     )
@@ -38,6 +48,13 @@ class Searching(BaseModel):
     rerank_candidates: int = Field(50, ge=1, le=1000, description="best hits of a search that are reranked at most")
     rerank_seconds: float = Field(
         0.5, gt=0, description="seconds for reranking a search: as many of its best hits as fit, and always the first 8"
+    )
+    diversity: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="maximal marginal relevance: how much a passage's likeness to better ones lowers it against its "
+        "own score; 0: not at all",
     )
     neighbours_before: int = Field(
         2, ge=0, le=20, description="chunks before a hit that may be joined to its passage, at most"

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag import encoders
+from rag.embedded import embedded_text
 from rag.encoders import Bm25Encoder, LocalEncoder, load_token_counts
 from rag.encoders.folder import find_folder
 from rag.errors import EncoderError
@@ -220,6 +221,29 @@ class TestKeywords:
         assert Bm25Encoder().encode_document("the and of is").indices == ()
         assert Bm25Encoder().encode_query("").indices == ()
 
+    def test_a_title_of_weight_three_counts_as_if_it_stood_there_three_times(self) -> None:
+        embedded = embedded_text("Pods", ("Probes", "Readiness"), "Some text.")
+        weighted = Bm25Encoder(title_weight=3).encode_passage("Pods", ("Probes", "Readiness"), embedded)
+        assert weighted == Bm25Encoder().encode_document(f"Pods Pods {embedded}")
+        weighted = Bm25Encoder(heading_weight=2).encode_passage("Pods", ("Probes", "Readiness"), embedded)
+        assert weighted == Bm25Encoder().encode_document(f"Probes Readiness {embedded}")
+
+    @given(st.text(), st.lists(st.text(), max_size=3), st.text())
+    def test_weights_of_one_change_nothing(self, title: str, headings: list[str], text: str) -> None:
+        embedded = embedded_text(title, headings, text)
+        assert Bm25Encoder().encode_passage(title, headings, embedded) == Bm25Encoder().encode_document(embedded)
+
+    def test_weights_are_part_of_the_fingerprint_where_they_are_not_one(self) -> None:
+        assert Bm25Encoder(title_weight=1, heading_weight=1).fingerprint == {
+            "name": "qdrant-bm25",
+            "language": "english",
+            "k": 1.2,
+            "b": 0.75,
+            "avg_len": 256,
+        }  # as every collection has it that was made before there were weights
+        assert Bm25Encoder(title_weight=2).fingerprint["title_weight"] == 2
+        assert Bm25Encoder(heading_weight=2).fingerprint != Bm25Encoder(title_weight=2).fingerprint
+
     def test_the_language_is_part_of_the_fingerprint(self) -> None:
         assert Bm25Encoder("german").fingerprint != Bm25Encoder().fingerprint
         assert Bm25Encoder("german").fingerprint["language"] == "german"
@@ -231,3 +255,5 @@ def test_the_settings_decide_what_is_made(settings: Callable[..., Settings]) -> 
     assert isinstance(dense, LocalEncoder)
     assert (dense.name, dense.backend) == ("/some/folder", "onnx-fp32")
     assert encoders.sparse_encoder(chosen).fingerprint["language"] == "german"
+    weighted = encoders.sparse_encoder(settings(bm25_title_weight=2, bm25_heading_weight=3))
+    assert weighted.fingerprint == Bm25Encoder(title_weight=2, heading_weight=3).fingerprint

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.encoders import LocalEncoder
+from rag.encoders import LocalEncoder, PrefixedEncoder, cache_within, dense_encoder, query_encoder
 from rag.encoders.batching import BatchedEncoder
 from rag.encoders.interface import Vectors
 from rag.encoders.query_cache import CachedEncoder
 from rag.errors import EncoderError
+from rag.settings import Settings
 
 
 class Real(LocalEncoder):
@@ -182,6 +183,27 @@ def test_another_model_behind_the_same_name_finds_nothing(real: Real) -> None:
     real.probes["probes"] = "others"
     cached.encode_query("a")
     assert (cached.hits, cached.misses) == (0, 2)
+
+
+@pytest.mark.parametrize("entries", [0, 10])
+def test_a_prefix_stands_before_queries_and_never_before_documents(
+    settings: Callable[..., Settings], real: Real, monkeypatch: pytest.MonkeyPatch, entries: int
+) -> None:
+    monkeypatch.setattr("rag.encoders.LocalEncoder", lambda *_: real)
+    for made in (query_encoder, dense_encoder):
+        encoder = made(settings(query_prefix="query: ", query_cache=entries))
+        assert np.array_equal(encoder.encode_query("pod"), real.encode_query("query: pod"))
+        assert encoder.fingerprint == real.fingerprint
+        assert np.array_equal(encoder.encode_documents(["pod"]), real.encode_documents(["pod"]))
+
+
+def test_a_query_with_another_prefix_is_another_to_the_cache(real: Real) -> None:
+    cached = CachedEncoder(real, 10)
+    for prefix in ("query: ", "search: ", "query: "):
+        PrefixedEncoder(cached, prefix).encode_query("pod")
+    assert (cached.hits, cached.misses) == (1, 2)
+    assert cache_within(PrefixedEncoder(cached, "query: ")) is cached
+    assert cache_within(PrefixedEncoder(real, "query: ")) is None
 
 
 def test_an_error_is_not_remembered(real: Real) -> None:

@@ -2,105 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import pytest
 
 from rag.collections import fingerprint
 from rag.encoders import Bm25Encoder
 from rag.errors import BadInput, CollectionNotFound, FingerprintMismatch
-from rag.index.interface import Collection, CollectionSpec, DenseLeg, Hit, Leg, SparseLeg, Stored, Where
+from rag.index.interface import DenseLeg, SparseLeg
 from rag.point_ids import point_id
 from rag.relevance import Calibration
 from rag.retrieval import MAX_QUERY_CHARACTERS, Retriever
-from rag.schema import Document, Scope
+from rag.schema import Document
 from rag.settings import Settings
-
-READER = Scope("acme", frozenset({"staff"}))
-
-
-def hits(*pairs: tuple[str, float]) -> list[Hit]:
-    return [Hit(*pair) for pair in pairs]
-
-
-class OneDirection:
-    """Stands for a dense encoder: every text is the same unit vector, so no model must be loaded."""
-
-    def __init__(self, sha256: str = "aa") -> None:
-        self.fingerprint: Mapping[str, Any] = {"name": "stand-in", "sha256": sha256}
-        self.dimension, self.max_tokens = 2, 256
-        self.asked: list[str] = []
-
-    def encode_query(self, text: str) -> Any:
-        self.asked.append(text)
-        return np.array([1.0, 0.0], dtype=np.float32)
-
-
-def payload(number: int) -> dict[str, Any]:
-    return {
-        "text": f"Text {number}.",
-        "doc": f"file:///{number}.md",
-        "path": f"{number}.md",
-        "title": f"Title {number}",
-        "headings": ["Part", "Chapter"],
-        "ordinal": number,
-        "start": 10 * number,
-        "end": 10 * number + 7,
-        "metadata": {"language": "en"},
-    }
-
-
-@dataclass
-class MemoryIndex:
-    """Stands for an AsyncIndex: one alias, rankings and payloads as they are set, and a note of what was asked."""
-
-    metadata: Mapping[str, Any]
-    dense: list[Hit] = field(default_factory=list)
-    sparse: list[Hit] = field(default_factory=list)
-    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
-    behind: str = "documents-1"
-    asked: list[tuple[Any, ...]] = field(default_factory=list)
-
-    async def resolve(self, name: str) -> Collection:
-        if name != "documents":
-            raise CollectionNotFound(f"no collection '{name}'")
-        return Collection(self.behind, CollectionSpec(2, self.metadata))
-
-    async def query(
-        self, name: str, legs: Sequence[Leg], scope: Scope, where: Where | None = None, fields: Sequence[str] = ()
-    ) -> list[list[Hit]]:
-        self.asked.append(("query", name, legs, scope, where))
-        return [self.dense, self.sparse]
-
-    async def fetch(self, name: str, ids: Sequence[str], scope: Scope) -> list[Stored]:
-        self.asked.append(("fetch", name, list(ids), scope))
-        return [Stored(each, self.stored[each]) for each in ids if each in self.stored]
-
-
-SPARSE = Bm25Encoder()
+from tests.retrieval_kit import READER, SPARSE, MemoryIndex, OneDirection, hits, payload, search, small_index
 
 
 @pytest.fixture
 def index() -> MemoryIndex:
-    return MemoryIndex(
-        fingerprint(OneDirection(), SPARSE),  # type: ignore[arg-type]
-        dense=hits(("a", 0.62), ("b", 0.4)),
-        sparse=hits(("b", 7.5), ("c", 2.0)),
-        stored={name: payload(number) for number, name in enumerate("abc")},
-    )
+    return small_index()
 
 
 @pytest.fixture
 def retriever(index: MemoryIndex, settings: Callable[..., Settings]) -> Retriever:
     return Retriever(index, OneDirection(), SPARSE, settings(rrf_k=10, candidates=25))  # type: ignore[arg-type]
-
-
-def search(retriever: Retriever, query: str = "What runs?", **options: Any) -> Any:
-    return asyncio.run(retriever.search(query, READER, **options))
 
 
 class TestSearch:
@@ -250,6 +176,12 @@ class TestRefusals:
         with pytest.raises(FingerprintMismatch, match=r"\(german\), but .*\(english\) is configured"):
             search(retriever)
 
+    def test_another_weight_of_titles_is_refused(self, index: MemoryIndex, settings: Callable[..., Settings]) -> None:
+        weighted = Bm25Encoder(title_weight=2)
+        retriever = Retriever(index, OneDirection(), weighted, settings())  # type: ignore[arg-type]
+        with pytest.raises(FingerprintMismatch, match=r"\(english\), but .* \(english, title weight 2\) is configured"):
+            search(retriever)
+
     def test_a_collection_that_others_made(self, retriever: Retriever, index: MemoryIndex) -> None:
         index.metadata = {}
         with pytest.raises(FingerprintMismatch, match="no format on record"):
@@ -286,53 +218,3 @@ def test_warming_up_encodes_something(index: MemoryIndex, settings: Callable[...
     encoder = OneDirection()
     Retriever(index, encoder, SPARSE, settings()).warm_up()  # type: ignore[arg-type]
     assert len(encoder.asked) == 1
-
-
-class Favourites:
-    """Stands for a cross-encoder: scores passages by how far down a list of their texts stands."""
-
-    name, fingerprint = "favourites", {"name": "favourites"}
-
-    def __init__(self, *texts: str, reads: int = 100) -> None:
-        self._texts, self._reads = texts, reads
-        self.read: list[str] = []
-
-    def check(self) -> None: ...
-
-    def warm_up(self) -> None: ...
-
-    def scores(self, query: str, passages: Sequence[str], seconds: float) -> list[float]:
-        self.read = list(passages)
-        last = [each.rsplit("\n", 1)[-1] for each in passages[: self._reads]]
-        return [1 / (1 + self._texts.index(each)) for each in last]
-
-
-class TestReranking:
-    @pytest.fixture
-    def asked(self, index: MemoryIndex, settings: Callable[..., Settings]) -> Callable[..., Any]:
-        def search_with(reranker: Favourites, **options: Any) -> Any:
-            chosen = settings(candidates=25, **options)
-            return search(Retriever(index, OneDirection(), SPARSE, chosen, reranker))  # type: ignore[arg-type]
-
-        return search_with
-
-    def test_passages_come_in_the_reranker_s_order_with_its_scores(self, asked: Callable[..., Any]) -> None:
-        found = asked(Favourites("Text 2.", "Text 0.", "Text 1."))
-        assert [(each.id, each.score) for each in found.passages] == [
-            ("c", 1.0),
-            ("a", 0.5),
-            ("b", pytest.approx(1 / 3)),
-        ]
-        assert found.timings_ms["rerank"] > 0
-
-    def test_what_its_time_did_not_suffice_for_follows_in_the_old_order(self, asked: Callable[..., Any]) -> None:
-        found = asked(Favourites("Text 0.", "Text 1.", reads=2))
-        assert [each.id for each in found.passages] == ["a", "b", "c"]
-        scores = [each.score for each in found.passages]
-        assert scores == sorted(scores, reverse=True)
-
-    def test_only_so_many_candidates_are_read_with_their_titles(self, asked: Callable[..., Any]) -> None:
-        favourites = Favourites("Text 0.", "Text 1.", "Text 2.")
-        found = asked(favourites, rerank_candidates=2, top_k=3)
-        assert favourites.read == ["Title 1 > Part > Chapter\nText 1.", "Title 0 > Part > Chapter\nText 0."]
-        assert [each.id for each in found.passages] == ["a", "b", "c"]

@@ -12,7 +12,18 @@ import pytest
 from rag.errors import BadInput, IndexUnavailable
 from rag.index import DenseLeg, Index, Record
 from rag.schema import Scope, SparseVector
-from tests.integration.index_contract.drivers import NO_SPARSE, OWNER, SERVER, SPEC, Names, dense, point, record, sparse
+from tests.integration.index_contract.drivers import (
+    NO_SPARSE,
+    OWNER,
+    READER,
+    SERVER,
+    SPEC,
+    Names,
+    dense,
+    point,
+    record,
+    sparse,
+)
 
 
 class TestReading:
@@ -25,6 +36,26 @@ class TestReading:
         assert index.fetch(names.docs, [], OWNER) == []
         with pytest.raises(BadInput, match="nonsense"):
             index.fetch(names.docs, ["nonsense"], OWNER)
+
+    def test_vectors_are_those_of_the_ids_that_have_one_and_are_seen(self, index: Index, names: Names) -> None:
+        index.create(names.docs, SPEC)
+        index.upsert(
+            names.docs,
+            [
+                record(1, dense=(0, 3.0, 0, 4.0)),
+                Record(point(2), (), SparseVector((5,), (1.0,)), {}),
+                record(3, {"groups": ["staff"]}),
+            ],
+            OWNER,
+        )
+        asked = [point(number) for number in (2, 9, 1, 3)]
+        found = index.vectors(names.docs, asked, READER)
+        assert {each: list(vector) for each, vector in found.items()} == {point(1): pytest.approx([0, 0.6, 0, 0.8])}
+        assert set(index.vectors(names.docs, asked, OWNER)) == {point(1), point(3)}
+        assert index.vectors(names.docs, asked, Scope.owner("rival")) == {}
+        assert index.vectors(names.docs, [], OWNER) == {}
+        with pytest.raises(BadInput, match="nonsense"):
+            index.vectors(names.docs, ["nonsense"], OWNER)
 
     def test_several_legs_are_answered_in_their_order(self, index: Index, names: Names) -> None:
         index.create(names.docs, SPEC)
