@@ -15,7 +15,7 @@ export PIP_CONSTRAINT := $(CURDIR)/requirements/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_FLAGS := --quiet --no-deps --require-hashes
 
-.PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-chunking bench-encoders bench-index bench-ingest bench-retrieval bench-serving soak cluster test-cluster rehearse pictures
+.PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-ablation bench-chunking bench-encoders bench-index bench-ingest bench-retrieval bench-serving soak cluster test-cluster rehearse pictures
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -105,6 +105,9 @@ format: dev ## put the code into form
 
 wheel: dev ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation
+
+bench-ablation: dev ## benchmarks/ablation.py: retrieval's settings, one change at a time (needs ../shared/data)
+	$(BIN)/python benchmarks/ablation.py
 
 bench-chunking: dev ## benchmarks/chunking.py: the chunker against its peers (needs ../shared/data)
 	$(BIN)/python benchmarks/chunking.py

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from ingest_measuring import say
+from kept_vectors import KeptVectors
 
 from ingest.chunking import Prepared, chunker_name
 from ingest.loading import EmptyDocument, Limits
@@ -131,34 +129,13 @@ def _cut(source: Path, dense: LocalEncoder, settings: Settings, tokens: int, pre
 
 def _vectors(texts: Sequence[str], keep: Path, dense: LocalEncoder) -> Vectors:
     """The texts' vectors: those that the folder holds from there, the others encoded and put there."""
-    encoder = json.dumps([dict(dense.fingerprint), dense.backend], sort_keys=True)
-    digests = np.array([hashlib.blake2b(each.encode(), digest_size=16).hexdigest() for each in texts], dtype="S32")
-    stored = keep / f"vectors-{hashlib.sha256(encoder.encode()).hexdigest()[:12]}.npz"
-    known, vectors = _read(stored, dense.dimension)
-    places = {digest: place for place, digest in enumerate(known.tolist())}
-    first = {digest: number for number, digest in enumerate(digests.tolist()) if digest not in places}
-    new = sorted(first.values(), key=lambda number: len(texts[number]), reverse=True)
+    kept = KeptVectors(keep, dense)
+    new = sorted(kept.missing(texts), key=len, reverse=True)
     if new:
         say(f"{len(new):,} texts to encode (kept in {keep})")
     for start in range(0, len(new), _AT_ONCE):
         some = new[start : start + _AT_ONCE]
-        known = np.concatenate([known, digests[some]])
-        vectors = np.concatenate([vectors, dense.encode_documents([texts[each] for each in some])])
-        _write(stored, known, vectors)
+        kept.of(some)
+        kept.save()
         say(f"  {start + len(some):,} of {len(new):,} encoded")
-    places = {digest: place for place, digest in enumerate(known.tolist())}
-    return vectors[[places[each] for each in digests.tolist()]]
-
-
-def _read(stored: Path, dimension: int) -> tuple[np.ndarray, Vectors]:
-    if not stored.exists():
-        return np.empty(0, dtype="S32"), np.empty((0, dimension), dtype=np.float32)
-    with np.load(stored) as both:
-        return both["digests"], both["vectors"]
-
-
-def _write(stored: Path, digests: np.ndarray, vectors: Vectors) -> None:
-    stored.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = stored.with_name(f"{os.getpid()}.npz")
-    np.savez(unfinished, digests=digests, vectors=vectors)
-    unfinished.replace(stored)
+    return kept.of(texts)
