@@ -137,17 +137,16 @@ class Retriever:
         scope: Scope,
         where: Where | None,
         leg: DenseLeg,
-        dense: Sequence[Hit],
-        sparse: Sequence[Hit],
-    ) -> Sequence[Hit]:
+        dense: list[Hit],
+        sparse: list[Hit],
+    ) -> list[Hit]:
         """The dense leg once more, from where the best passages of both legs move it to."""
         best = self._ranked(dense, sparse, 1)[: self._settings.prf_passages]
         vectors = await way.index.vectors(name, [each.id for each in best], scope)
         if not vectors:
             return dense
         moved = moved_towards(leg.vector, list(vectors.values()), self._settings.prf_weight)
-        (again,) = await way.index.query(name, [DenseLeg(moved, leg.limit)], scope, where)
-        return again
+        return (await way.index.query(name, [DenseLeg(moved, leg.limit)], scope, where))[0]
 
     async def _diversified(self, way: Way, name: str, scope: Scope, hits: Sequence[Ranked]) -> list[Ranked]:
         """The best hits in the order of maximal marginal relevance, then the others."""
