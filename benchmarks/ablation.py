@@ -3,12 +3,13 @@
     python benchmarks/ablation.py [--data FOLDER] [--keep FOLDER] [--reranker FOLDER]
         [--rows KEY,KEY] [--only quality|time] [--queries 100] [--rounds 2] [--again]
 
-Two sets of questions: SciFact's train split, and sentences of the Kubernetes pages that link to another page
-(kubernetes_links.py says how they are made). No question of a test split is read. Documents go through the real
-ingestion, once for each way of indexing, and questions through the real Retriever: documents are ranked by their best
-chunk, as `librarian eval retrieval` ranks them, and scored by nDCG@10. Beside each difference to the default stands the
-p-value of the paired randomisation test (eval/statistics.py), not corrected: of twenty rows without any effect one is
-below .05.
+Three sets of questions. SciFact's train split, and sentences of the Kubernetes pages that link to another page
+(kubernetes_links.py says how they are made): documents are ranked by their best chunk, as `librarian eval retrieval`
+ranks them, and scored by nDCG@10. The chunking corpora's questions: how much of the gold spans is in the passages that
+an answer is given by default, in characters (of one corpus spaces are lost in reading: its offsets are up to 8 off).
+No question of a test split is read. Documents go through the real ingestion, once for each way of indexing,
+and questions through the real Retriever. Beside each difference to the default stands the p-value of the paired
+randomisation test (eval/statistics.py), not corrected: of twenty rows without any effect one is below .05.
 
 Milliseconds are those of a whole search of the SciFact collection, each query encoded anew, the row's and the default's
 by turns, query by query, so that a busy machine slows both. The difference is the median of the differences of pairs.
@@ -33,12 +34,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from ablation_rows import rows
 from ablation_running import DATA, run
 
+NEEDED = ("scifact", "kubernetes/pages", "chunking/corpora")
+
 
 def main() -> int:
     """Measure what is asked for and print all that is known."""
     arguments = _arguments()
-    if not (arguments.data / "scifact").is_dir() or not (arguments.data / "kubernetes" / "pages").is_dir():
-        print(f"SKIPPED: {arguments.data} does not hold scifact/ and kubernetes/pages/; name their folder with --data.")
+    if not all((arguments.data / each).is_dir() for each in NEEDED):
+        print(f"SKIPPED: {arguments.data} does not hold {', '.join(NEEDED)}; name their folder with --data.")
         return 2
     run(arguments)
     return 0
@@ -46,7 +49,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure each change of retrieval's settings by itself.")
-    parser.add_argument("--data", type=Path, default=DATA, help="folder with scifact/ and kubernetes/")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with scifact/, kubernetes/ and chunking/")
     parser.add_argument(
         "--keep",
         type=Path,

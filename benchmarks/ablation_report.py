@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablation_measuring import METRIC, Milliseconds
+from ablation_measuring import Milliseconds
+from ablation_quality import Scores, metric_of
 from ablation_rows import DEFAULT, Row
 
 from eval.comparing import compare
 from eval.datasets import Dataset
 from eval.words import p_value
-
-# By question, its score.
-Scores = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Measured:
 def to_markdown(measured: Sequence[Measured], sets: Sequence[Dataset], machine: Mapping[str, Any]) -> str:
     """The table of the rows of which something is known."""
     default = next(each for each in measured if each.row == DEFAULT)
-    names = [f"{each.name} {each.split} ({len(each.queries)}), {METRIC}" for each in sets]
+    names = [f"{each.name} {each.split} ({len(each.queries)}), {metric_of(each)}" for each in sets]
     lines = [
         f"Machine: {', '.join(f'{name} {value}' for name, value in machine.items())}",
         "",
@@ -38,12 +36,12 @@ def to_markdown(measured: Sequence[Measured], sets: Sequence[Dataset], machine: 
     ]
     for each in measured:
         if each.milliseconds or any(each.scores):
-            cells = [_score(each, number, default) for number in range(len(sets))]
+            cells = [_score(each, number, default, metric_of(dataset)) for number, dataset in enumerate(sets)]
             lines.append(f"| {each.row.shown} | {' | '.join(cells)} | {_time(each)} |")
     return "\n".join(lines)
 
 
-def _score(measured: Measured, number: int, default: Measured) -> str:
+def _score(measured: Measured, number: int, default: Measured, metric: str) -> str:
     """`.7312, -.0042, p = 0.031`."""
     own, base = measured.scores[number], default.scores[number]
     if own is None:
@@ -51,7 +49,7 @@ def _score(measured: Measured, number: int, default: Measured) -> str:
     mean = _short(sum(own.values()) / len(own))
     if base is None or measured.row == DEFAULT:
         return mean
-    found = compare(DEFAULT.key, measured.row.key, METRIC, base, own)
+    found = compare(DEFAULT.key, measured.row.key, metric, base, own)
     if not found.wins and not found.losses:
         return f"{mean}, the same"
     return f"{mean}, {_short(found.difference, '+')}, {p_value(found.p)} ({found.wins} better, {found.losses} worse)"

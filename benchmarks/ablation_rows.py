@@ -42,7 +42,7 @@ ROWS: Sequence[Row] = (
     Row("mmr-.3", "`diversity` .3", {"diversity": 0.3}),
     Row(
         "neighbours-off",
-        "`neighbours_before` and `neighbours_after` 0 (ranks the same: they lengthen passages)",
+        "`neighbours_before` and `neighbours_after` 0 (ranks the same: they make passages longer)",
         {"neighbours_before": 0, "neighbours_after": 0},
     ),
 )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ablation_measuring import Bench, Milliseconds
+from ablation_quality import Scores
 from ablation_report import Measured, to_markdown
 from ablation_rows import DEFAULT, Row, rows
+from chunking_questions import questions
 from index_report import machine
 from ingest_measuring import say
 from kubernetes_links import links
@@ -26,7 +28,11 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure and print."""
-    sets = (open_dataset(arguments.data / "scifact", "train"), links(arguments.data / "kubernetes" / "pages"))
+    sets = (
+        open_dataset(arguments.data / "scifact", "train"),
+        links(arguments.data / "kubernetes" / "pages"),
+        questions(arguments.data / "chunking"),
+    )
     every = rows(arguments.reranker)
     results = _Results(arguments.keep / "results", arguments.again)
     with shown_progress() as show:
@@ -38,12 +44,10 @@ def run(arguments: argparse.Namespace) -> None:
     print(to_markdown(measured, sets, machine()))
 
 
-def _measure(
-    arguments: argparse.Namespace, bench: Bench, results: _Results, row: Row, sets: tuple[Dataset, Dataset]
-) -> None:
+def _measure(arguments: argparse.Namespace, bench: Bench, results: _Results, row: Row, sets: Sequence[Dataset]) -> None:
     if arguments.only != "time":
         for dataset in sets:
-            results.want(_quality_name(row, dataset), lambda dataset=dataset: bench.quality(row, dataset))
+            results.want(_quality_name(row, dataset), lambda dataset=dataset: dict(bench.quality(row, dataset)))
     if arguments.only != "quality" and row != DEFAULT:
         timed = sets[0].queries[: arguments.queries]
         results.want(_time_name(row), lambda: asdict(bench.milliseconds(row, sets[0], timed, arguments.rounds)))
@@ -63,8 +67,8 @@ class _Results:
             self._folder.mkdir(parents=True, exist_ok=True)
             (self._folder / f"{name}.json").write_text(json.dumps(found), encoding="utf-8")
 
-    def quality(self, row: Row, dataset: Dataset) -> dict[str, float] | None:
-        """Each question's nDCG@10; None where it is not known."""
+    def quality(self, row: Row, dataset: Dataset) -> Scores | None:
+        """Each question's score; None where it is not known."""
         return self._read(_quality_name(row, dataset))
 
     def time(self, row: Row) -> Milliseconds | None:
