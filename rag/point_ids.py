@@ -23,11 +23,15 @@ def point_id(document: Document, ordinal: int, chunker: str, scope: Scope) -> st
     """
     if not 0 <= ordinal < 1 << _ORDINAL_BITS:
         raise ValueError(f"a document has at most {1 << _ORDINAL_BITS:,} chunks; {ordinal} cannot be the place of one")
-    whose = _hash(_DOCUMENT_BITS, scope.tenant, document.uri)
     version = _hash(_VERSION_BITS, scope.tenant, document.uri, document.content_hash, chunker)
-    high = f"{whose:015x}"
     low = f"{0b10 << 62 | version << _ORDINAL_BITS | ordinal:016x}"
-    return f"{high[:8]}-{high[8:12]}-{_UUID_VERSION}{high[12:]}-{low[:4]}-{low[4:]}"
+    return f"{part_of(document.uri, scope)}-{low[:4]}-{low[4:]}"
+
+
+def part_of(uri: str, scope: Scope) -> str:
+    """What the ids of the chunks of the scope's document of this URI begin with: their `document_part`."""
+    high = f"{_hash(_DOCUMENT_BITS, scope.tenant, uri):015x}"
+    return f"{high[:8]}-{high[8:12]}-{_UUID_VERSION}{high[12:]}"
 
 
 def document_part(identity: str) -> str:

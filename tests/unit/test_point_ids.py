@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.point_ids import beside, document_part, point_id
+from rag.point_ids import beside, document_part, part_of, point_id
 from rag.schema import Document, Scope
 
 ORDINALS = st.integers(0, 2**24 - 1)
@@ -49,6 +49,7 @@ def test_all_chunks_of_a_document_begin_alike_and_no_other_document_s() -> None:
     assert len({document_part(each) for each in same}) == 1
     parts = {document_part(each) for each in (identity("a"), identity("b"), identity("a", tenant="u"))}
     assert len(parts) == 3
+    assert part_of("a", Scope("t")) == document_part(identity("a", 7, tenant="t"))
 
 
 @given(ORDINALS, st.integers(-3, 3))
