@@ -15,7 +15,7 @@ export PIP_CONSTRAINT := $(CURDIR)/requirements/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_FLAGS := --quiet --no-deps --require-hashes
 
-.PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-ablation bench-chunking bench-encoders bench-index bench-ingest bench-retrieval bench-serving soak cluster test-cluster rehearse pictures
+.PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-ablation bench-chunking bench-encoders bench-index bench-ingest bench-retrieval bench-serving bench-tuning soak cluster test-cluster rehearse pictures
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -127,6 +127,9 @@ bench-retrieval: dev ## benchmarks/retrieval.py: a whole search, its parts, Lang
 
 bench-serving: dev engine ## benchmarks/serving.py: over the model alone, beside a LangChain proxy, in memory
 	$(BIN)/python benchmarks/serving.py
+
+bench-tuning: dev tune ## benchmarks/tuning.py: training beside sentence-transformers' trainer (PAIRS=folder)
+	$(BIN)/python benchmarks/tuning.py "$(PAIRS)"
 
 soak: dev ## benchmarks/soak.py: ten minutes of clients of all kinds, then nothing may be left behind
 	$(BIN)/python benchmarks/soak.py

@@ -186,18 +186,21 @@ class Encoder(Protocol):
 
 
 class SciFact:
-    """Abstracts, test claims and judgements, in the BEIR layout."""
+    """Abstracts, test claims and judgements, in the BEIR layout.
+
+    `limit`: only so many abstracts, those that are relevant to a claim before others.
+    """
 
     def __init__(self, folder: Path, limit: int | None = None) -> None:
-        self.ids, self.texts = [], []
-        for each in _lines(folder / "corpus.jsonl")[:limit]:
-            self.ids.append(each["_id"])
-            self.texts.append(f"{each['title']} {each['text']}")
         self.relevant: dict[str, dict[str, int]] = {}
         for line in (folder / "qrels" / "test.tsv").read_text(encoding="utf-8").splitlines()[1:]:
             query, document, grade = line.split("\t")
             if int(grade) > 0:
                 self.relevant.setdefault(query, {})[document] = int(grade)
+        wanted = set[str]().union(*self.relevant.values())
+        corpus = sorted(_lines(folder / "corpus.jsonl"), key=lambda each: each["_id"] not in wanted)[:limit]
+        self.ids = [each["_id"] for each in corpus]
+        self.texts = [f"{each['title']} {each['text']}" for each in corpus]
         self.queries = [each for each in _lines(folder / "queries.jsonl") if each["_id"] in self.relevant]
 
     def encode(self, encoder: Encoder) -> Encoded:
