@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from eval.tune.training_options import Checkpointing, Epochs, Evaluations, Licence, Pairs, Patience, Rate, Seed
 from librarian import DataDir, Json, Set
 
 
 def encoder(
-    pairs: Annotated[Path, typer.Argument(metavar="PAIRS", help="Folder that `librarian tune pairs` made.")],
+    pairs: Pairs,
     name: Annotated[str, typer.Option("--name", help="What the tuned encoder is called.")],
     base: Annotated[
         str | None, typer.Option("--base", help="minilm, a folder or a hub name; none: the encoder of the settings.")
     ] = None,
-    epochs: Annotated[float, typer.Option("--epochs", min=0.01, max=100, help="Times through all pairs.")] = 2,
+    epochs: Epochs = 2,
     batch: Annotated[int, typer.Option("--batch", min=2, max=65536, help="Pairs that are told apart at once.")] = 32,
     mini_batch: Annotated[
         int, typer.Option("--mini-batch", min=0, help="Pairs in memory at once, for large batches; 0: all of them.")
     ] = 0,
-    rate: Annotated[float, typer.Option("--learning-rate", min=1e-8, max=1, help="Learning rate at its peak.")] = 2e-5,
+    rate: Rate = 2e-5,
     negatives: Annotated[
         int, typer.Option("--negatives", min=0, max=50, help="Hard negatives of each pair to be used.")
     ] = 1,
@@ -39,15 +39,11 @@ def encoder(
     teacher_weight: Annotated[
         float, typer.Option("--teacher-weight", min=0, max=100, help="Weight of that beside the ranking loss.")
     ] = 1,
-    evaluations: Annotated[
-        int, typer.Option("--evaluations", min=1, max=100, help="Times an epoch that held-out questions are asked.")
-    ] = 2,
-    patience: Annotated[
-        int, typer.Option("--patience", min=1, max=100, help="Stop after so many of them without a gain.")
-    ] = 3,
-    checkpointing: Annotated[bool, typer.Option("--gradient-checkpointing", help="Less memory for more time.")] = False,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the training.")] = 0,
-    licence: Annotated[str, typer.Option("--licence", help="Licence of the result, for its card.")] = "not stated",
+    evaluations: Evaluations = 2,
+    patience: Patience = 3,
+    checkpointing: Checkpointing = False,
+    seed: Seed = 0,
+    licence: Licence = "not stated",
     data_dir: DataDir = None,
     set_: Set = None,
     json_: Json = False,
