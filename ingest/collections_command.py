@@ -92,9 +92,10 @@ def alias(
     librarian collections alias handbook documents-1a2b3c4d
     """
     from rag.errors import CollectionExists, CollectionNotFound
+    from rag.records import check_not_reserved
 
     with opened(data_dir, qdrant_url, set_) as index:
-        target = index.describe(collection).name
+        target = check_not_reserved(index.describe(collection).name)
         try:
             known = index.describe(alias).name
         except CollectionNotFound:
@@ -120,9 +121,10 @@ def swap(
     librarian collections swap documents documents-5e6f7a8b
     """
     from rag.errors import BadInput
+    from rag.records import check_not_reserved
 
     with opened(data_dir, qdrant_url, set_) as index:
-        old, new = index.describe(alias), index.describe(collection)
+        old, new = index.describe(alias), index.describe(check_not_reserved(collection))
         if alias not in old.aliases:
             raise BadInput(f"'{alias}' is a collection's own name, no alias: only an alias can be swapped")
         index.set_alias(alias, new.name)

@@ -33,7 +33,7 @@ from rag.errors import (
 from rag.feeding import UPLOAD_SCHEME, DocumentBusy, Handed, NotYours, Spool, Tally, TooManyJobs, Upload, may_write
 from rag.index.interface import Index
 from rag.jobs import STALE_SECONDS, Job, JobStore, State, Trouble
-from rag.records import Records, check_not_reserved
+from rag.records import Records, check_askable, check_not_reserved
 from rag.schema import Scope
 from rag.settings import Settings
 
@@ -172,8 +172,7 @@ class Service:
 
     def delete(self, collection: str, uris: Sequence[str], scope: Scope) -> int:
         """As in Ingestor."""
-        check_not_reserved(collection)
-        name = self._index.describe(collection).name
+        name = self._index.describe(check_askable(collection)).name
         held = groups_of(self._index, name, uris, scope.tenant)
         seen = {uri: groups for uri, groups in held.items() if any(sees(scope, each) for each in groups)}
         for uri, groups in seen.items():

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 
 from rag.errors import CollectionNotFound
 from rag.index.interface import Index
-from rag.records import Records, check_not_reserved
+from rag.records import Records, check_askable
 from rag.schema import Scope
 
 Rating = Literal["up", "down"]
@@ -177,7 +177,7 @@ def seen_passages(index: Index, collection: str, cited: Mapping[str, bool], scop
 
     Raises CollectionNotFound, and BadInput for an id that is none.
     """
-    found = index.fetch(check_not_reserved(collection), list(cited), scope)
+    found = index.fetch(check_askable(collection), list(cited), scope)
     return tuple(GivenPassage(each.id, str(each.payload["doc"]), cited[each.id]) for each in found)
 
 

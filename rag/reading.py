@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rag.errors import BadInput, LibrarianError
 from rag.index.interface import Index, Stored
-from rag.records import check_not_reserved
+from rag.records import check_askable
 from rag.schema import Scope
 
 # Characters before and after the span that is read, and of all that is read at once.
@@ -51,7 +51,7 @@ def read_around(
     wanted_end = start if end is None else end
     if start < 0 or wanted_end < start:
         raise BadInput(f"the span {start} to {wanted_end} is none: start must be 0 or more and end not before it.")
-    name = index.describe(check_not_reserved(collection)).name
+    name = index.describe(check_askable(collection)).name
     chunks = _one_version(list(index.scroll(name, scope, _PLACES, {"doc": [uri]})))
     if not chunks:
         raise DocumentNotFound(f"there is no document '{uri[:300]}' in '{collection}' that you may read.")

@@ -29,6 +29,13 @@ def check_not_reserved(collection: str) -> str:
     return collection
 
 
+def check_askable(collection: str) -> str:
+    """The name, unchanged; raises CollectionNotFound for the one in which there is nothing for whoever asks."""
+    if collection == RESERVED:
+        raise CollectionNotFound(f"'{RESERVED}' holds the service's own records and no documents.", asked=collection)
+    return collection
+
+
 class Records:
     """Small JSON objects by kind and id. Safe to call from many threads.
 

@@ -19,6 +19,7 @@ from rag.index.interface import AsyncIndex, DenseLeg, Hit, SparseLeg, Where
 from rag.index.threaded import ThreadedIndex
 from rag.passages import Chunks
 from rag.reach import Reach
+from rag.records import check_askable
 from rag.relevance import Calibration, evidence
 from rag.reranking import Reranker
 from rag.reranking.passages import reranked
@@ -71,7 +72,7 @@ class Retriever:
             raise BadInput("the question is empty; ask something.")
         if len(query) > MAX_QUERY_CHARACTERS:
             raise BadInput(f"the question has {len(query)} characters; {MAX_QUERY_CHARACTERS} is the limit.")
-        name, count = collection or self._settings.collection, top_k or self._settings.top_k
+        name, count = check_askable(collection or self._settings.collection), top_k or self._settings.top_k
         if isinstance(self.index, ThreadedIndex):
             way = in_one_thread(self.index.index)
             return await asyncio.to_thread(run, self._search(way, query, scope, name, count, where))

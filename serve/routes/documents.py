@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from rag.documents import held_documents
 from rag.errors import BadInput, LibrarianError
 from rag.feeding import DiskFull, Ingestor, Spool, Upload
-from rag.records import check_not_reserved
+from rag.records import check_askable
 from rag.schema import Scope
 from rag.settings import Settings
 from serve.access import admitted, reader, writer
@@ -123,7 +123,7 @@ async def indexed(
     may stand on two pages.
     """
     settings: Settings = request.app.state.settings
-    name = check_not_reserved(collection or settings.collection)
+    name = check_askable(collection or settings.collection)
     start = _from_cursor(cursor) if cursor else None
     async with asyncio.timeout(settings.request_timeout):
         page = await asyncio.to_thread(held_documents, engine.index, name, scope, prefix, start, limit)

@@ -178,8 +178,6 @@ class TestRefusals:
 
     def test_the_services_own_collection_is_no_place_for_documents(self, api: Feeding) -> None:
         refused(api.send({"a.md": b"x"}, collection=RESERVED), RESERVED)
-        refused(api.http.get("/v1/documents", params={"collection": RESERVED}), RESERVED)
-        refused(api.http.delete("/v1/documents", params={"collection": RESERVED, "uri": "a"}), RESERVED)
 
     def test_a_service_that_only_answers_says_so(self) -> None:
         with FakeModel() as model, ApiServer(FixedRetriever(), llm_url=model.url) as server:

@@ -146,7 +146,6 @@ class TestAnAnswerThatItDoesNotKnow:
             {"answer_id": "a b"},
             {"answer_id": "a" * 129},
             {"question": "What? \ud800"},
-            {"collection": "librarian-records", "passages": [{"id": "00000000-0000-0000-0000-000000000001"}]},
             {"stars": 5},
         ],
     )

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from qdrant_client import QdrantClient
 
-from rag.errors import BadInput
+from rag.errors import BadInput, CollectionNotFound
 from rag.index import Index
 from rag.index.embedded import EmbeddedIndex
 from rag.index.server import ServerIndex
 from rag.jobs import KEPT_JOBS, KEPT_SECONDS, JobNotFound, JobStore, Trouble
-from rag.records import RESERVED, Records, check_not_reserved
+from rag.records import RESERVED, Records, check_askable, check_not_reserved
 from rag.schema import Scope
 
 OWNER = Scope.owner("default")
@@ -109,6 +109,13 @@ def test_documents_may_not_be_put_among_the_records() -> None:
     assert check_not_reserved("documents") == "documents"
     with pytest.raises(BadInput, match=RESERVED):
         check_not_reserved(RESERVED)
+
+
+def test_whoever_asks_the_records_is_told_what_one_that_is_not_there_tells() -> None:
+    assert check_askable("documents") == "documents"
+    with pytest.raises(CollectionNotFound, match=RESERVED) as raised:
+        check_askable(RESERVED)
+    assert raised.value.public == CollectionNotFound("", asked=RESERVED).public
 
 
 class TestJobs:
