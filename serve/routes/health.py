@@ -59,7 +59,7 @@ async def readyz(
         return Ready(ready=False, checks={"process": "stopping"})
     librarian: Librarian = request.app.state.librarian
     calls = {
-        "index": lambda: librarian.retriever.index.describe(request.app.state.settings.collection),
+        "index": lambda: librarian.retriever.index.resolve(request.app.state.settings.collection),
         "model": librarian.model.check,
     }
     names = sorted(set(part or calls))

@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rag.answering import Librarian
 from rag.errors import CollectionNotFound
 from rag.generation import ChatModel
-from rag.index import CollectionInfo, CollectionSpec, Where
+from rag.index import Collection, CollectionInfo, CollectionSpec, Where
 from rag.schema import Passage, Scope, SearchResult
 from rag.settings import Settings
 from serve.app import create_app
@@ -64,6 +64,10 @@ class FixedIndex:
             if name in each.aliases:
                 return each
         raise CollectionNotFound(f"there is no collection '{name}'.")
+
+    async def resolve(self, name: str) -> Collection:
+        found = await self.describe(name)
+        return Collection(found.name, found.spec)
 
     async def count(self, name: str, scope: Scope, where: Where | None = None) -> int:
         return next(each.points for each in await self.collections() if each.name == name)

@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from rag.errors import IndexUnavailable
+from rag.index import Collection, CollectionSpec
 from tests.fake_model import FakeModel
 from tests.integration.api_routes.routes import break_both
 from tests.integration.api_server import ApiServer
@@ -21,6 +22,24 @@ class TestHealth:
         response = http.get("/readyz")
         assert response.status_code == 200
         assert response.json() == {"ready": True, "checks": {"index": "ok", "model": "ok"}}
+
+    def test_a_probe_has_nothing_counted(self, unready: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        index = unready.retriever.index
+        fixed = Collection("documents-1a2b3c4d", CollectionSpec(3))
+        calls: list[str] = []
+
+        async def resolve(name: str) -> Collection:
+            calls.append(f"resolve {name}")
+            return fixed
+
+        async def count(name: str, *_: object) -> int:
+            calls.append(f"count {name}")
+            return 0
+
+        for name, call in (("resolve", resolve), ("describe", count), ("count", count)):
+            monkeypatch.setattr(index, name, call)
+        assert httpx2.get(f"{unready.url}/readyz", trust_env=False).status_code == 200
+        assert calls == ["resolve documents"]
 
     def test_an_empty_index_is_ready(self, unready: ApiServer) -> None:
         unready.retriever.index.names = []
