@@ -16,6 +16,7 @@ class LibrarianError(Exception):
     exit_code = 1
     http_status = 500
     retry_after: float | None = None  # seconds after which it makes sense to ask again, where that is known
+    param: str | None = None  # the field of the request that was wrong, where it is one
 
     @property
     def public(self) -> str:

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from rag.rewriting import Rewrite
 from serve.refusals import without_nothing
 from serve.shapes import GivenFilter, Name, Strict
 
-MAX_MESSAGES = 200
 MAX_TEXT = 100_000
+MAX_STOPS = 4  # OpenAI's
+MAX_STOP = 256  # characters
 
 
 class TextPart(Strict):
@@ -61,6 +72,26 @@ class ChatMessage(BaseModel):
         return self.content if isinstance(self.content, str) else "\n".join(part.text for part in self.content)
 
 
+Stop = Annotated[str, StringConstraints(min_length=1, max_length=MAX_STOP)]
+Stops = Annotated[
+    list[Stop],
+    BeforeValidator(lambda given: [given] if isinstance(given, str) else given),
+    Field(max_length=MAX_STOPS),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1, "maxLength": MAX_STOP},
+                {
+                    "type": "array",
+                    "maxItems": MAX_STOPS,
+                    "items": {"type": "string", "minLength": 1, "maxLength": MAX_STOP},
+                },
+            ]
+        }
+    ),
+]
+
+
 class StreamOptions(Strict):
     """OpenAI's `stream_options`."""
 
@@ -71,15 +102,15 @@ class ChatRequest(Strict):
     """OpenAI's chat completion request, less what Librarian cannot honour: those fields are refused by name."""
 
     model: str = Field("librarian", max_length=160, examples=["librarian", "librarian/documents"])
-    messages: list[ChatMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
+    messages: list[ChatMessage] = Field(min_length=1, description="at most LIBRARIAN_MAX_MESSAGES (200)")
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(None, ge=1)
     max_completion_tokens: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
-    seed: int | None = None
-    stop: str | Annotated[list[str], Field(max_length=16)] | None = None
+    seed: Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)] | None = None
+    stop: Stops | None = None
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     n: Literal[1] | None = Field(None, description="there is one answer")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from rag.answering import Found
 from rag.rewriting import Rewrite
 from rag.schema import Context, Role
-from serve.chat_shapes import MAX_MESSAGES, ChatMessage
+from serve.chat_shapes import ChatMessage
 from serve.shapes import (
     DroppedBody,
     GivenFilter,
@@ -30,7 +30,7 @@ class ContextRequest(Strict):
     )
 
     query: str | None = Field(None, min_length=1, max_length=20_000)
-    messages: list[ChatMessage] | None = Field(None, min_length=1, max_length=MAX_MESSAGES)
+    messages: list[ChatMessage] | None = Field(None, min_length=1, description="at most LIBRARIAN_MAX_MESSAGES (200)")
     collection: Name | None = Field(None, description="collection or alias; default: the service's")
     top_k: int | None = Field(None, ge=1, le=100, description="passages to retrieve")
     filter: GivenFilter = None

@@ -57,7 +57,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(LibrarianError)
     async def _known(request: Request, error: LibrarianError) -> JSONResponse:
-        return response(request, error.http_status, error.code, error.public, retry_after=error.retry_after)
+        return response(request, error.http_status, error.code, error.public, error.param, error.retry_after)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:

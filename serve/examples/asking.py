@@ -173,6 +173,9 @@ ASKING: Mapping[tuple[str, str], Example] = {
     ),
     ("get", "/v1/collections"): Example({JSON: {"object": "list", "data": [_COLLECTION]}}),
     ("get", "/v1/collections/{name}"): Example({JSON: _COLLECTION}),
+    ("get", "/v1/models/{model}"): Example(
+        {JSON: {"id": "librarian/documents", "object": "model", "created": AT, "owned_by": "librarian"}}
+    ),
     ("get", "/v1/models"): Example(
         {
             JSON: {

@@ -30,7 +30,7 @@ from serve.chat_shapes import ChatMessage, ChatRequest
 from serve.deadline import Deadline
 from serve.given_answers import GivenAnswers
 from serve.leaving import unless_left
-from serve.shapes import ErrorResponse
+from serve.shapes import NAME, ErrorResponse
 from serve.watching import Watched
 
 MODEL = "librarian"
@@ -61,15 +61,14 @@ async def chat(
     account = account_of(request)
     watched: Watched = request.app.state.librarian
     librarian = watched.charging(account)
-    seconds: float = request.app.state.settings.request_timeout
-    deadline = asyncio.get_running_loop().time() + seconds
-    question = to_question(body, scope)
+    settings: Settings = request.app.state.settings
+    deadline = asyncio.get_running_loop().time() + settings.request_timeout
+    question = to_question(body, scope, settings.max_messages)
     identifier, created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
     turns = (*question.history, Message("user", question.text))
     errand = errands.is_errand(turns)
     note = _forget if errand else _noting(request, identifier, await identify(request), question)
     if errand:
-        settings: Settings = request.app.state.settings
         written = plain.complete(turns, errands.HISTORY, question.sampling, librarian.model, settings)
         events = charged(written, account)
     else:
@@ -164,9 +163,9 @@ async def _stream(
             time_left.close()
 
 
-def to_question(body: ChatRequest, scope: Scope) -> Question:
-    """The request as a question. Raises BadInput where there is nothing to answer."""
-    *history, last = turns_of(body.messages)
+def to_question(body: ChatRequest, scope: Scope, most_turns: int) -> Question:
+    """The request as a question. Raises BadInput where there is nothing to answer, or more than `most_turns`."""
+    *history, last = turns_of(body.messages, most_turns)
     given = {name: getattr(body, name) for name in PASSED_THROUGH if getattr(body, name) is not None}
     return Question(
         text=last.content,
@@ -181,8 +180,12 @@ def to_question(body: ChatRequest, scope: Scope) -> Question:
     )
 
 
-def turns_of(messages: Sequence[ChatMessage]) -> list[Message]:
-    """The conversation, with the question last. Raises BadInput where there is none."""
+def turns_of(messages: Sequence[ChatMessage], most: int) -> list[Message]:
+    """The conversation, with the question last. Raises BadInput where there is none, and for more than `most` turns."""
+    if len(messages) > most:
+        raise TooManyMessages(
+            f"messages: there are {len(messages)}, and LIBRARIAN_MAX_MESSAGES allows {most}; leave out the earliest."
+        )
     turns = [Message("system" if each.role == "developer" else each.role, each.text()) for each in messages]
     if turns[-1].role != "user" or not turns[-1].content.strip():
         raise BadInput("the last message must be the user's question, with text in it.")
@@ -194,10 +197,8 @@ def collection_of(model: str) -> str | None:
     if model == MODEL:
         return None
     prefix, _, name = model.partition("/")
-    if prefix != MODEL or not name:
-        raise UnknownModel(
-            f"there is no model '{model[:100]}'; use '{MODEL}' or '{MODEL}/COLLECTION' (GET /v1/models)."
-        )
+    if prefix != MODEL or not NAME.fullmatch(name):
+        raise UnknownModel(model)
     return name
 
 
@@ -206,3 +207,13 @@ class UnknownModel(BadInput):
 
     code = "model_not_found"
     http_status = 404
+    param = "model"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"there is no model '{model[:100]}'; use '{MODEL}' or '{MODEL}/COLLECTION' (GET /v1/models).")
+
+
+class TooManyMessages(BadInput):
+    """A conversation is longer than the settings allow."""
+
+    param = "messages"

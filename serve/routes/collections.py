@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -66,10 +65,8 @@ async def collection(
     """One collection by its name or alias. 404 also where you may see nothing in it."""
     librarian: Librarian = request.app.state.librarian
     index = librarian.retriever.index
-    found = None
     async with asyncio.timeout(request.app.state.settings.request_timeout):
-        with suppress(CollectionNotFound):
-            found = await _body(index, await index.describe(name), scope)
+        found = await visible_one(index, name, scope)
     if found is None:  # the same words for one that is not there: whether it is there is not told
         raise CollectionNotFound(f"there is no collection '{name}'.", asked=name)
     return found
@@ -79,6 +76,14 @@ async def visible(index: AsyncIndex, scope: Scope) -> list[CollectionBody]:
     """The collections in which the scope sees something, by name."""
     found = [await _body(index, each, scope) for each in await index.collections()]
     return sorted((each for each in found if each is not None), key=lambda each: each.name)
+
+
+async def visible_one(index: AsyncIndex, name: str, scope: Scope) -> CollectionBody | None:
+    """The collection of that name or alias; None where there is none, or the scope sees nothing in it."""
+    try:
+        return await _body(index, await index.describe(name), scope)
+    except CollectionNotFound:
+        return None
 
 
 async def _body(index: AsyncIndex, info: CollectionInfo, scope: Scope) -> CollectionBody | None:

@@ -35,7 +35,7 @@ async def context(request: Request, body: ContextRequest, scope: Annotated[Scope
     """
     librarian: Librarian = request.app.state.librarian
     metrics: Metrics = request.app.state.metrics
-    question = to_question(body, scope)
+    question = to_question(body, scope, request.app.state.settings.max_messages)
     with metrics.counting_failures():
         async with asyncio.timeout(request.app.state.settings.request_timeout):
             facts = await librarian.model.facts()
@@ -48,12 +48,12 @@ async def context(request: Request, body: ContextRequest, scope: Annotated[Scope
     return context_response(found, assembled, exact, (time.perf_counter() - started) * 1e3)
 
 
-def to_question(body: ContextRequest, scope: Scope) -> Question:
-    """The request as a question. Raises BadInput where there is nothing to search for."""
+def to_question(body: ContextRequest, scope: Scope, most_turns: int) -> Question:
+    """The request as a question. Raises BadInput where there is nothing to search for, or more than `most_turns`."""
     history: tuple[Message, ...] = ()
     text = body.query or ""
     if body.messages:
-        *before, last = turns_of(body.messages)
+        *before, last = turns_of(body.messages, most_turns)
         history, text = tuple(before), last.content
     return Question(
         text=text,

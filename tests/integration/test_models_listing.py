@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import openai
 import pytest
 
 from rag.collections import created
@@ -14,6 +15,7 @@ from rag.keys import KeyStore
 from rag.records import Records
 from rag.schema import Scope
 from tests.integration.api_feeding import Feeding, feeding
+from tests.integration.api_routes.routes import assert_error
 
 
 def listed(api: Feeding, path: str, *groups: str, tenant: str = "default") -> dict[str, dict[str, Any]]:
@@ -44,6 +46,46 @@ def test_a_caller_is_told_of_what_it_may_see(api: Feeding, groups: list[str], te
     models = listed(api, "/v1/models", *groups, tenant=tenant)
     assert list(models) == ["librarian", *(f"librarian/{name}" for name in names)]
     assert list(listed(api, "/v1/collections", *groups, tenant=tenant)) == names
+
+
+@pytest.mark.parametrize(
+    ("groups", "tenant", "asked", "status"),
+    [
+        ((), "default", "librarian", 200),
+        ((), "rival", "librarian", 200),
+        (("sre",), "default", "librarian/one", 200),
+        (("sre",), "default", "librarian%2Fone", 200),
+        (("sre",), "default", "librarian/two", 404),
+        ((), "default", "librarian/one", 404),
+        (("sre",), "rival", "librarian/one", 404),
+        (("sre",), "default", "librarian/nowhere", 404),
+        (("sre",), "default", "one", 404),
+        (("sre",), "default", "librarian/one/", 404),
+        (("sre",), "default", "librarian/", 404),
+        (("sre",), "default", "gpt-4o", 404),
+    ],
+)
+def test_one_model_is_told_of_to_who_may_ask_by_it(
+    api: Feeding, groups: tuple[str, ...], tenant: str, asked: str, status: int
+) -> None:
+    _, token = KeyStore(Records(api.index)).create("test", Scope(tenant, frozenset(groups)))
+    headers = {"Authorization": f"Bearer {token}"}
+    response = httpx2.get(f"{api.server.v1}/models/{asked}", headers=headers, trust_env=False)
+    name = asked.replace("%2F", "/")
+    if status == 200:
+        every = listed(api, "/v1/models", *groups, tenant=tenant)
+        assert response.raise_for_status().json() == every[name]
+    else:
+        error = assert_error(response, 404, "not_found_error", "model_not_found")
+        assert error["param"] == "model"
+        assert error["message"].startswith(f"there is no model '{name}'")
+
+
+def test_openais_client_retrieves_one(api: Feeding) -> None:
+    with openai.OpenAI(base_url=api.server.v1, api_key="key", max_retries=0, timeout=20) as client:
+        assert client.models.retrieve("librarian/one").id == "librarian/one"
+        with pytest.raises(openai.NotFoundError):
+            client.models.retrieve("librarian/nowhere")
 
 
 def test_each_says_when_it_was_made(api: Feeding) -> None:

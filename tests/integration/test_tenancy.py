@@ -45,13 +45,14 @@ OWNED = [(tenant, groups) for tenant in TENANTS for groups in ((), ("sre",), ("d
 WORDS = ("pods", "quota", "probe", "secret", "nodes")
 ISSUER = "https://idp.example.org"
 ROUTES = {  # what is asked, and how often in a hundred
-    "search": 40,
+    "search": 37,
     "chat": 10,
     "context": 10,
     "tool search": 10,
     "tool answer": 5,
     "documents": 7,
     "text": 5,
+    "model": 3,
     "feedback": 2,
     "jobs": 4,
     "job": 4,
@@ -221,6 +222,8 @@ def some_request(chance: random.Random, world: World) -> Asked:
     if route == "text":
         uri = f"upload:{chance.choice(EVERY).mark}-{chance.randrange(len(WORDS))}"
         return Asked("GET", f"/v1/documents/text?uri={uri}&collection={collection}", query=uri)
+    if route == "model":
+        return Asked("GET", f"/v1/models/librarian/{collection}")
     if route == "feedback":
         return Asked("GET", f"/v1/feedback?limit=1000&include_text={chance.choice(['true', 'false'])}")
     path = "/v1/jobs?limit=100" if route == "jobs" else f"/v1/jobs/{chance.choice(world.jobs)}"
@@ -243,6 +246,8 @@ def test_no_mix_of_caller_filter_and_route_tells_of_anothers_documents(world: Wo
                 route = asked.path.partition("?")[0]
                 succeeded[route] += response.is_success
                 said = response.text.replace(asked.query, "") if asked.query else response.text
+                if route == "/v1/models/librarian/documents":
+                    assert response.status_code == (200 if any(each.seen_by(scope) for each in EVERY) else 404)
                 for owned in EVERY:
                     shown = owned.mark in said
                     assert not shown or owned.seen_by(scope), (scope, asked, said[:2000])

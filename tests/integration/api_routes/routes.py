@@ -30,7 +30,7 @@ ROUTES = (
 )
 
 # What names one thing: with a key it is tried where that thing is.
-ROUTES_OF_ONE = (("GET", "/v1/collections/{name}", None),)
+ROUTES_OF_ONE = (("GET", "/v1/collections/{name}", None), ("GET", "/v1/models/{model}", None))
 
 # What needs the ingestion engine beside them: with a key they are tried in test_api_documents.py and its neighbours.
 FEEDING_ROUTES = (

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.integration.api_routes.routes import FEEDING_ROUTES, ROUTES
+from tests.integration.api_routes.routes import FEEDING_ROUTES, ROUTES, ROUTES_OF_ONE
 
 
 class TestTheDocument:
@@ -20,7 +20,7 @@ class TestTheDocument:
         operations = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
         assert operations == {
             *((method, path) for method, path, _ in ROUTES),
-            ("GET", "/v1/collections/{name}"),
+            *((method, path) for method, path, _ in ROUTES_OF_ONE),
             ("GET", "/healthz"),
             ("GET", "/readyz"),
             ("GET", "/metrics"),
@@ -41,6 +41,7 @@ class TestTheDocument:
             ("/v1/chat/completions", {"400", "401", "404", "409", "413", "429", "503", "504", "default"}),
             ("/v1/search", {"400", "401", "404", "409", "413", "429", "503", "504", "default"}),
             ("/v1/models", {"401", "503", "504", "default"}),
+            ("/v1/models/{model}", {"400", "401", "404", "503", "504", "default"}),
         ],
     )
     def test_every_error_has_the_error_shape(self, document: dict[str, Any], path: str, statuses: set[str]) -> None:

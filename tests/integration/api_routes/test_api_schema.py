@@ -47,6 +47,7 @@ def fed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feeding]:
         ("POST", "/v1/context"),
         ("POST", "/v1/search"),
         ("GET", "/v1/collections/{name}"),
+        ("GET", "/v1/models/{model}"),
     ],
 )
 def test_made_up_requests_are_answered_as_documented(served: ApiServer, method: str, path: str) -> None:
