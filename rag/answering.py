@@ -200,6 +200,7 @@ class Librarian:
         budget = Budget(
             window=facts.window,
             answer=question.sampling.max_tokens or self._settings.max_answer_tokens,
+            allowed=self._settings.most_answer_tokens,
             passages=question.passage_tokens or self._settings.max_context_tokens,
         )
         context = await assemble(

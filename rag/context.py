@@ -27,11 +27,20 @@ Order = Literal["best-first", "edges"]
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Tokens. `window` is the model's whole context; `passages` caps what the passages may take of it."""
+    """Tokens. `window` is the model's whole context; `passages` caps what the passages may take of it.
+
+    `answer` is what was asked for, `allowed` the most that may be (None: whatever fits).
+    """
 
     window: int
     answer: int
     passages: int
+    allowed: int | None = None
+
+    @property
+    def wanted(self) -> int:
+        """What the answer gets where it fits."""
+        return self.answer if self.allowed is None else min(self.answer, self.allowed)
 
 
 async def assemble(
@@ -47,8 +56,8 @@ async def assemble(
     As many of the best passages as fit once those that touch are joined and repetitions are out; `order` says only how
     they stand. The same passages in the same ranks always give the same prompt.
 
-    The answer gets what was asked for, or as much as fits: at least half of what the question leaves, so that a wish
-    for a long answer does not push out the passages that it is to stand on.
+    The answer gets what was asked for, or as much as is allowed and fits: at least half of what the question leaves, so
+    that a wish for a long answer does not push out the passages that it is to stand on.
     prompt_tokens + max_answer_tokens <= budget.window always holds. The counter is asked a logarithm of times. Raises
     PromptTooLong where the instructions and the question alone leave no room for an answer of 16 tokens.
     """
@@ -67,7 +76,7 @@ async def assemble(
             f"the question takes {bare} of the model's {budget.window} tokens and leaves no room for an answer; ask a "
             "shorter one."
         )
-    reserved = min(budget.answer, max(room // 2, MIN_ANSWER_TOKENS))
+    reserved = min(budget.wanted, max(room // 2, MIN_ANSWER_TOKENS))
     limit = min(budget.window - reserved, bare + budget.passages)
     prints = cache(fingerprint)
 
@@ -98,9 +107,10 @@ async def assemble(
         dropped.append(Dropped(f"{len(history) - turns} earliest turns of the conversation", "token budget"))
     messages = prompt.build(question, chosen, history[len(history) - turns :])
     tokens = await count(messages)
-    answer = min(budget.answer, budget.window - tokens)
+    answer = min(budget.wanted, budget.window - tokens)
     if answer < budget.answer:
-        dropped.append(Dropped("answer", f"{budget.answer} tokens were asked for, {answer} fit"))
+        why = "fit" if answer < budget.wanted else "are allowed"
+        dropped.append(Dropped("answer", f"{budget.answer} tokens were asked for, {answer} {why}"))
     return Context(messages, tuple(chosen), tokens, answer, tuple(dropped))
 
 

@@ -31,17 +31,23 @@ async def complete(
     """
     started = time.perf_counter()
     facts = await model.facts()
-    wanted = sampling.max_tokens or settings.max_answer_tokens
+    asked = sampling.max_tokens or settings.max_answer_tokens
+    wanted = min(asked, settings.most_answer_tokens)
     # At most half of the window: a wish for a long answer does not push out what it is to be about.
     reserved = max(min(wanted, facts.window // 2), MIN_ANSWER_TOKENS)
     clean = [replace(each, content=neutralise(each.content)) for each in messages]
     prompt, tokens, cut = await fitted(clean, keep, facts.counter, facts.window - reserved)
+    answer = min(wanted, reserved)
     dropped = (Dropped("the start of the conversation in the text", "token budget"),) if cut else ()
+    if answer < asked:
+        dropped += (
+            Dropped("answer", f"{asked} tokens were asked for, {answer} {'fit' if answer < wanted else 'are allowed'}"),
+        )
     yield Sources((), None, dropped, tokens)
 
     written, usage, reason, first_token = "", Usage(), "stop", None
     ready = time.perf_counter()
-    deltas = model.stream(prompt, min(wanted, reserved), sampling)
+    deltas = model.stream(prompt, answer, sampling)
     async with aclosing(deltas):
         async for delta in deltas:
             usage, reason = delta.usage or usage, delta.finish_reason or reason

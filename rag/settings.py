@@ -57,6 +57,11 @@ class Settings(Limits, Tokens, Access, Service, Model, Searching, Documents, Enc
         return self.data_dir / "models"
 
     @property
+    def most_answer_tokens(self) -> int:
+        """What `max_tokens` of a request may come to: never less than an answer gets where it names none."""
+        return max(self.max_answer_tokens, self.max_requested_tokens)
+
+    @property
     def engine_url(self) -> str:
         """Base URL of the local engine."""
         return f"http://127.0.0.1:{self.engine_port}/v1"

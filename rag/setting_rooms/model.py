@@ -34,7 +34,7 @@ class Model(BaseModel):
     llm_breaker_seconds: float = Field(
         5, gt=0, le=3600, description="seconds for which it is left alone, and requests fail at once"
     )
-    max_answer_tokens: int = Field(256, ge=1, description="tokens of an answer at most")
+    max_answer_tokens: int = Field(256, ge=1, description="tokens of an answer at most where its request names none")
     max_context_tokens: int = Field(1600, ge=64, description="tokens of the passages at most")
     context_order: Literal["best-first", "edges"] = Field(
         "best-first", description="how passages stand in the prompt; edges: the best first, the second best last"

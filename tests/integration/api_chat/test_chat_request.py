@@ -33,9 +33,17 @@ class TestWhatTheModelIsTold:
         assert model.chats[-1]["temperature"] == 0.0
         assert not {"top_p", "seed", "stop", "presence_penalty"} & model.chats[-1].keys()
 
-    def test_a_stop_may_be_one_text(self, http: httpx2.Client, model: FakeModel) -> None:
-        chat(http, stop="END")
-        assert model.chats[-1]["stop"] in ("END", ["END"])
+    @pytest.mark.parametrize(("given", "sent"), [("END", ["END"]), (["END"], ["END"]), ([], [])])
+    def test_a_stop_may_be_one_text_or_none(
+        self, http: httpx2.Client, model: FakeModel, given: Any, sent: list[str]
+    ) -> None:
+        chat(http, stop=given)
+        assert model.chats[-1].get("stop", []) == sent
+
+    @pytest.mark.parametrize("seed", [0, -(2**63), 2**63 - 1])
+    def test_a_seed_is_any_integer_of_64_bits(self, http: httpx2.Client, model: FakeModel, seed: int) -> None:
+        chat(http, seed=seed)
+        assert model.chats[-1]["seed"] == seed
 
     @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
     def test_the_wanted_length_arrives(self, http: httpx2.Client, model: FakeModel, name: str) -> None:
