@@ -38,12 +38,11 @@ async def complete(
     clean = [replace(each, content=neutralise(each.content)) for each in messages]
     prompt, tokens, cut = await fitted(clean, keep, facts.counter, facts.window - reserved)
     answer = min(wanted, reserved)
-    dropped = (Dropped("the start of the conversation in the text", "token budget"),) if cut else ()
+    dropped = [Dropped("the start of the conversation in the text", "token budget")] if cut else []
     if answer < asked:
-        dropped += (
-            Dropped("answer", f"{asked} tokens were asked for, {answer} {'fit' if answer < wanted else 'are allowed'}"),
-        )
-    yield Sources((), None, dropped, tokens)
+        why = "fit" if answer < wanted else "are allowed"
+        dropped.append(Dropped("answer", f"{asked} tokens were asked for, {answer} {why}"))
+    yield Sources((), None, tuple(dropped), tokens)
 
     written, usage, reason, first_token = "", Usage(), "stop", None
     ready = time.perf_counter()
@@ -63,7 +62,7 @@ async def complete(
         citations=(),
         finish_reason="length" if reason == "length" else "stop",
         usage=usage,
-        dropped=dropped,
+        dropped=tuple(dropped),
         timings_ms={
             "first_token": ((first_token or ended) - ready) * 1e3,
             "generate": (ended - ready) * 1e3,
