@@ -142,7 +142,7 @@ class Guard:
                 raise
             await last_words.say(watched_send, request_id, began=sent is not None)
         finally:
-            route = getattr(scope.get("route"), "path", "unknown")
+            route = getattr(scope.get("route"), "path_format", "unknown")
             self._metrics.requests.labels(route, str(status)).inc()
             self._metrics.latency.labels(route).observe(time.perf_counter() - started)
 

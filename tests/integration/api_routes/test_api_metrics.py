@@ -56,6 +56,7 @@ class TestMetrics:
             "/v1/chat/completions",
             "/v1/search",
             "/v1/models",
+            "/v1/models/{model}",
             "/healthz",
             "/readyz",
             "/metrics",
