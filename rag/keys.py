@@ -89,22 +89,20 @@ class KeyStore:
         limits: CallerLimits = UNSAID,
     ) -> tuple[Key, str]:
         """A new key for `scope`, and the token, which is kept nowhere. `lifetime` is in seconds. Raises BadInput."""
+        check_key(name, scope, permissions, lifetime, limits)
         identity, secret = secrets.token_hex(8), secrets.token_hex(32)
         now = round(self._clock(), 3)  # milliseconds: the engine's JSON may change the last bit of a longer number
-        opened = scope_of(scope.tenant, scope.groups or ())
         key = Key(
             identity,
-            _checked(name, "the key's name", _MAX_NAME),
-            opened.tenant,
-            tuple(sorted(opened.groups or ())),
+            name,
+            scope.tenant,
+            tuple(sorted(scope.groups or ())),
             _permissions(permissions),
             now,
             hashlib.sha256(secret.encode()).hexdigest(),
             None if lifetime is None else round(now + lifetime, 3),
-            _limits(limits),
+            limits,
         )
-        if lifetime is not None and lifetime <= 0:
-            raise BadInput("a key must live for more than 0 seconds.")
         self._records.put(_KEY, identity, asdict(key), self._scope)
         return key, f"{PREFIX}{identity}_{secret}"
 
@@ -125,6 +123,20 @@ class KeyStore:
             raise KeyNotFound(f"there is no key '{identity[:64]}': `librarian keys list` shows those there are.")
         self._records.delete(_KEY, [identity], self._scope)
         return key
+
+
+def check_key(
+    name: str, scope: Scope, permissions: Sequence[str], lifetime: float | None, limits: CallerLimits
+) -> None:
+    """Raises BadInput where there can be no such key."""
+    _checked(name, "the key's name", _MAX_NAME)
+    scope_of(scope.tenant, scope.groups or ())
+    _permissions(permissions)
+    if lifetime is not None and lifetime <= 0:
+        raise BadInput("a key must live for more than 0 seconds.")
+    for limit, value in asdict(limits).items():
+        if value is not None and not 0 <= value <= MAX_LIMIT:
+            raise BadInput(f"{limit} must be 0 (no limit) to {MAX_LIMIT}, not {value}.")
 
 
 def scope_of(tenant: str, groups: Iterable[str]) -> Scope:
@@ -156,13 +168,6 @@ def shown(key: Key) -> dict[str, Any]:
     facts = asdict(replace(key, digest=""))
     del facts["digest"]
     return {**facts, "groups": list(key.groups), "permissions": list(key.permissions)}
-
-
-def _limits(given: CallerLimits) -> CallerLimits:
-    for name, value in asdict(given).items():
-        if value is not None and not 0 <= value <= MAX_LIMIT:
-            raise BadInput(f"{name} must be 0 (no limit) to {MAX_LIMIT}, not {value}.")
-    return given
 
 
 def _permissions(given: Sequence[str]) -> tuple[Permission, ...]:

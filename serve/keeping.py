@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from rag.caller_limits import CallerLimits
 from rag.errors import IndexLocked
 from rag.index import holder, open_index
-from rag.keys import KeyNotFound, KeyStore, shown
+from rag.keys import KeyNotFound, KeyStore, check_key, shown
 from rag.records import Records
 from rag.schema import Scope
 from rag.settings import Settings
@@ -95,6 +95,8 @@ class _Remote:
         lifetime: float | None,
         limits: CallerLimits,
     ) -> dict[str, Any]:
+        # As where no server holds the index: in words that are meant for a command.
+        check_key(name, Scope(tenant, frozenset(groups)), permissions, lifetime, limits)
         body = {"name": name, "tenant": tenant, "groups": [*groups], "permissions": [*permissions]}
         return self._server.call("POST", "/v1/keys", {**body, "lifetime": lifetime, "limits": asdict(limits)})
 

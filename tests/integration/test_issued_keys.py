@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from rag.caller_limits import CallerLimits
-from rag.errors import IndexLocked
+from rag.errors import BadInput, IndexLocked
 from rag.index import open_index
 from rag.keys import KeyNotFound
 from rag.schema import Scope
@@ -219,6 +219,8 @@ class TestCommands:
             assert keys.revoke(key["id"])["name"] == "bob"
             with pytest.raises(KeyNotFound):
                 keys.revoke(key["id"])
+            with pytest.raises(BadInput, match="a key's permissions are of read, write, admin, not 'fly'"):
+                keys.create("bob", "rival", [], ["fly"], None, CallerLimits())
         monkeypatch.setattr("serve.keeping.holder", lambda _: Holding(None, ""))
         with pytest.raises(IndexLocked), keeping(settings()):
             pass
