@@ -99,7 +99,8 @@ def _refused(status: int, content: bytes) -> ApiError:
 
 
 def _as_error(body: dict[str, Any]) -> ApiError:
-    """The error that the server had, with the exit code that it would have had here."""
+    """The error that the server had, with its code and the exit code that it would have had here."""
     error = ApiError(str(body["message"]))
-    error.exit_code = EXIT_CODES.get(str(body.get("code")), ApiError.exit_code)
+    error.code = str(body.get("code") or ApiError.code)
+    error.exit_code = EXIT_CODES.get(error.code, ApiError.exit_code)
     return error

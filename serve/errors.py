@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from rag.errors import LibrarianError
 from serve import refusals
 from serve.headers import missing as headers_missing
+from serve.shapes import NAME_PATTERN
 
 log = structlog.get_logger()
 
@@ -70,6 +71,8 @@ def install(app: FastAPI) -> None:
             place, message = "", f"the body is not JSON: {first['ctx']['error']} at character {first['loc'][-1]}"
         elif not place and "json" not in request.headers.get("content-type", ""):
             message = "the body must be JSON, sent with Content-Type: application/json"
+        elif first["type"] == "string_pattern_mismatch" and first["ctx"]["pattern"] == NAME_PATTERN:
+            message = f"{place}: names are of letters, digits, '_', '-' and '.', and begin with a letter or a digit"
         else:
             message = f"{place or 'the body'}: {first['msg']}"
         return response(request, 400, "invalid_request", message, place or None)

@@ -16,7 +16,7 @@ from rag.index.interface import AsyncIndex, CollectionInfo
 from rag.records import RESERVED
 from rag.schema import Scope
 from serve.access import reader
-from serve.shapes import ErrorResponse
+from serve.shapes import NAME_PATTERN, ErrorResponse
 
 router = APIRouter(tags=["retrieval"])
 
@@ -59,7 +59,7 @@ async def collections(request: Request, scope: Annotated[Scope, Depends(reader)]
 )
 async def collection(
     request: Request,
-    name: Annotated[str, Path(max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")],
+    name: Annotated[str, Path(max_length=128, pattern=NAME_PATTERN)],
     scope: Annotated[Scope, Depends(reader)],
 ) -> CollectionBody:
     """One collection by its name or alias. 404 also where you may see nothing in it."""

@@ -131,6 +131,9 @@ def test_the_command_serves_the_tools_over_stdio_by_a_running_service(api: ApiSe
     assert not result.is_error
     assert result.structured_content["context"][0]["cited"] is True
     assert api.metric("librarian_answers_total", outcome="cited") == 1
+    refused = call(command, "search", {"query": "pods", "collection": "nowhere"})
+    assert refused.is_error
+    assert "collection_not_found: " in words(refused)
 
 
 def test_the_command_opens_the_index_itself_where_no_service_runs(model: FakeModel, tmp_path: Path) -> None:

@@ -93,6 +93,13 @@ class TestRefusals:
         assert error["param"] == param
         assert param in error["message"]
 
+    @pytest.mark.parametrize("name", ["../etc", "a b", ".hidden"])
+    def test_what_cannot_name_a_collection_is_told_what_can(self, http: httpx2.Client, name: str) -> None:
+        message = refusal(http, collection=name)["message"]
+        assert (
+            message == "collection: names are of letters, digits, '_', '-' and '.', and begin with a letter or a digit"
+        )
+
     def test_a_question_that_no_window_holds_is_refused_before_the_model(
         self, http: httpx2.Client, model: FakeModel
     ) -> None:
