@@ -18,7 +18,7 @@ BIN = ROOT / ".venv-cluster" / "bin"
 CRDS = ROOT.parent / "shared" / "crds"
 OVERLAYS = ("cpu", "gpu", "production")
 MODELS = ("model-cpu", "model-gpu")
-OPTIONAL = ("qdrant-cluster", "tls", "kueue", "monitoring", "keda", "ingress", "backup")
+OPTIONAL = ("qdrant-cluster", "shared-volumes", "tune-gpu", "tls", "kueue", "monitoring", "keda", "ingress", "backup")
 
 Manifest = dict[str, Any]
 
@@ -124,3 +124,16 @@ def selects(selector: Manifest, labels: dict[str, str]) -> bool:
         if not right:
             return False
     return True
+
+
+def by_reference(workload: Workload, manifests: tuple[Manifest, ...]) -> dict[str, str | None]:
+    """Value of every variable of a workload, those from ConfigMaps among them; None where a Secret holds it."""
+    maps = {each["metadata"]["name"]: each.get("data", {}) for each in of_kind(manifests, "ConfigMap")}
+    found: dict[str, str | None] = {}
+    for container in workload.containers:
+        for source in container.get("envFrom", []):
+            found |= maps[source["configMapRef"]["name"]]
+        for entry in container.get("env", []):
+            named = entry.get("valueFrom", {}).get("configMapKeyRef")
+            found[entry["name"]] = maps[named["name"]][named["key"]] if named else entry.get("value")
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.kit import ROOT, of_kind, overlay
+from tests.cluster.kit import K8S, ROOT, of_kind, overlay
 
 TESTS = Path(__file__).with_name("rules_test.yaml")
 
@@ -45,9 +46,27 @@ def test_each_alert_fires_and_stays_quiet_as_its_tests_say(tmp_path: Path) -> No
     assert tested == {(name, fires) for name in names for fires in (True, False)}
 
 
+def test_the_operator_gets_the_alerts_that_promtool_tests() -> None:
+    tested = yaml.safe_load((K8S / "observability" / "alerts.yaml").read_text(encoding="utf-8"))
+    (given,) = (
+        each for each in of_kind(overlay("production"), "PrometheusRule") if each["metadata"]["name"] == "librarian-api"
+    )
+    assert given["spec"] == tested
+
+
+def test_grafana_gets_the_dashboard() -> None:
+    (given,) = (
+        each
+        for each in of_kind(overlay("production"), "ConfigMap")
+        if each["metadata"]["name"] == "librarian-dashboard"
+    )
+    assert given["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(given["data"]["librarian.json"])["panels"]
+
+
 def test_each_alert_says_what_to_do() -> None:
     page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
     for rule in rules():
         assert f"`{rule['alert']}`" in page
-        assert rule["labels"]["severity"] in {"warning", "critical"}
+        assert rule["labels"]["severity"] in {"warning", "critical", "page", "ticket"}
         assert rule["annotations"]["summary"]

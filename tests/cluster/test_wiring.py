@@ -25,6 +25,8 @@ OTHERS = {
     "XDG_CACHE_HOME": "the desktop's conventions, followed by several libraries",
     "VLLM_CACHE_ROOT": "vLLM",
     "VLLM_NO_USAGE_STATS": "vLLM",
+    "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "vLLM",
+    "NAME": "the script of a training in the manifest itself",
     "VLLM_CPU_KVCACHE_SPACE": "vLLM",
     "DO_NOT_TRACK": "vLLM",
     "TORCHINDUCTOR_CACHE_DIR": "torch",
@@ -34,6 +36,7 @@ OTHERS = {
     "AWS_ENDPOINT_URL": "s3fs",
 }
 
+JOBS = ("ingest", "check", "evaluate", "tune-encoder", "tune-reranker", "tune-adapter", "backup", "restore")
 # Who talks to whom, and why. What is not here must not be possible, and what is here must be.
 FLOWS = {
     ("api", "qdrant", 6333): "searches, records",
@@ -41,14 +44,8 @@ FLOWS = {
     ("api", "model", 8000): "answers, rewritten questions",
     ("qdrant", "qdrant", 6333): "a shard's snapshot, when a node joins",
     ("qdrant", "qdrant", 6335): "Raft and replication",
-    **{
-        (job, "qdrant", port): "reads or writes the index"
-        for job in ("ingest", "check", "evaluate", "backup", "restore")
-        for port in (6333, 6334)
-    },
-    **{
-        (job, "model", 8000): "jobs may ask for answers" for job in ("ingest", "check", "evaluate", "backup", "restore")
-    },
+    **{(job, "qdrant", port): "reads or writes the index" for job in JOBS for port in (6333, 6334)},
+    **{(job, "model", 8000): "jobs may ask for answers" for job in JOBS},
 }
 
 
