@@ -22,6 +22,7 @@ from serve.guard import Guard, Limit
 from serve.metrics import Metrics
 from serve.readings import Readings
 from serve.routes import (
+    api_docs,
     chat,
     collections,
     context,
@@ -36,6 +37,7 @@ from serve.routes import (
     reading,
     search,
 )
+from serve.sharing import Shared
 from serve.watching import Watched
 
 
@@ -53,6 +55,7 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
         version=package_version(),
         summary="Answers from your documents, with citations.",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        docs_url=None,  # the route is api_docs'
         redirect_slashes=False,  # it would send the key along to the name and the scheme that the request came with
     )
     app.state.settings = settings
@@ -65,12 +68,27 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
     app.state.holder_token = ""  # set once the process says where it serves
     app.state.stopping = False
     app.state.parsing = asyncio.Lock()
+    app.state.probes = Shared[str]()
     app.state.metrics = metrics
     app.state.turnstile = Turnstile(settings.max_concurrent_requests, metrics)
     app.state.allowances = Allowances(metrics)
     app.state.tools = mcp.Tools(package_version(), settings.max_request_bytes)
     errors.install(app)
-    for routes in (chat, context, collections, search, documents, reading, jobs, models, keys, mcp, health, page):
+    for routes in (
+        chat,
+        context,
+        collections,
+        search,
+        documents,
+        reading,
+        jobs,
+        models,
+        keys,
+        mcp,
+        health,
+        page,
+        api_docs,
+    ):
         app.include_router(routes.router)
     if settings.feedback_days:  # a page that finds no such route shows no thumbs
         app.include_router(feedback.router)

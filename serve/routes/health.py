@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -12,6 +14,7 @@ from rag.answering import Librarian
 from rag.errors import CollectionNotFound, LibrarianError
 from serve.metrics import Metrics
 from serve.shapes import ErrorResponse
+from serve.sharing import Shared
 
 router = APIRouter(tags=["health"])
 
@@ -53,27 +56,29 @@ async def readyz(
 
     With `part=index` only the index is asked: searches work without the model, and a service all of whose replicas
     are taken out of rotation cannot even say when to come again. 503 from the moment the process is told to stop.
+    Probes at the same time are one question to each part, however many they are.
     """
     if request.app.state.stopping:
         response.status_code = 503
         return Ready(ready=False, checks={"process": "stopping"})
     librarian: Librarian = request.app.state.librarian
-    calls = {
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
         "index": lambda: librarian.retriever.index.resolve(request.app.state.settings.collection),
         "model": librarian.model.check,
     }
     names = sorted(set(part or calls))
-    results = await asyncio.gather(*(_check(calls[name]()) for name in names))
+    probes: Shared[str] = request.app.state.probes
+    results = await asyncio.gather(*(probes.call(name, partial(_check, calls[name])) for name in names))
     checks = dict(zip(names, results, strict=True))
     ready = all(each == "ok" for each in results)
     response.status_code = 200 if ready else 503
     return Ready(ready=ready, checks=checks)
 
 
-async def _check(call: object) -> str:
+async def _check(call: Callable[[], Awaitable[object]]) -> str:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            await call  # type: ignore[misc]
+            await call()
     except CollectionNotFound:
         return "ok"  # nothing ingested yet: the index answered
     except LibrarianError as error:

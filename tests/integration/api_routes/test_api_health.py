@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import httpx2
 import pytest
 
 from rag.errors import IndexUnavailable
 from rag.index import Collection, CollectionSpec
+from serve.sharing import Shared
 from tests.fake_model import FakeModel
 from tests.integration.api_routes.routes import break_both
 from tests.integration.api_server import ApiServer
@@ -85,6 +91,36 @@ class TestHealth:
         response = httpx2.get(f"{unready.url}/readyz", trust_env=False)
         assert response.status_code == 503
         assert response.json()["checks"]["index"] == "timeout"
+
+    def test_probes_at_the_same_time_are_one_question_to_each_part(
+        self, unready: ApiServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The first one is held until all of them have come."""
+        asked: list[str] = []
+        arrived, everyone = asyncio.Event(), 20
+
+        async def resolve(name: str) -> Collection:
+            asked.append(name)
+            await arrived.wait()
+            return Collection(name, CollectionSpec(3))
+
+        class Counting(Shared[str]):
+            waiting = 0
+
+            async def call(self, name: str, make: Callable[[], Coroutine[Any, Any, str]]) -> str:
+                self.waiting += 1
+                if self.waiting == everyone:
+                    arrived.set()
+                return await super().call(name, make)
+
+        monkeypatch.setattr(unready.retriever.index, "resolve", resolve)
+        unready.app.state.probes = Counting()
+        with ThreadPoolExecutor(everyone) as threads:
+            probes = threads.map(
+                lambda _: httpx2.get(f"{unready.url}/readyz?part=index", trust_env=False, timeout=20), range(everyone)
+            )
+            assert {each.status_code for each in probes} == {200}
+        assert asked == ["documents"]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/", "/v1/models"])

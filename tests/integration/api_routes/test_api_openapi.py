@@ -66,4 +66,5 @@ class TestTheDocument:
     def test_the_page_for_people_works(self, http: httpx2.Client) -> None:
         response = http.get("/docs")
         assert response.status_code == 200
-        assert "/openapi.json" in response.text
+        assert "url: '/openapi.json'" in response.text
+        assert '<div id="swagger-ui">This page loads its script from cdn.jsdelivr.net' in response.text
