@@ -138,15 +138,16 @@ def export(
             done = feedback_export.Exported(len(found), {})
         if out is None:
             typer.echo(feedback_export.lines(found), nl=False)
-            return
-        feedback_export.write(out, feedback_export.lines(found))
-    if json_:
+        else:
+            feedback_export.write(out, feedback_export.lines(found))
+    if json_ and out is not None:
         typer.echo(json.dumps({"out": str(out), "written": done.written, "left_out": done.left_out}, indent=2))
         return
     what = {"eval": "questions", "pairs": "pairs", "jsonl": "ratings"}[format_]
-    typer.echo(one_line(f"{done.written} {what} written to {out}"))
+    aside = out is None  # stdout has the export: what is told of it goes to stderr
+    typer.echo(one_line(f"{done.written} {what} written to {'stdout' if aside else out}"), err=aside)
     for reason, count in done.left_out.items():
-        typer.echo(one_line(f"  {count} left out: {reason}"))
+        typer.echo(one_line(f"  {count} left out: {reason}"), err=aside)
 
 
 def _wanted(rating: Rated, verified: bool) -> Wanted:

@@ -82,6 +82,14 @@ def test_pairs_hold_the_passages_texts_as_they_are_indexed(folder: Path) -> None
     assert {each["positive_document"] for each in pairs} == set(URIS)
 
 
+def test_an_export_to_stdout_tells_beside_it_what_is_in_it(folder: Path) -> None:
+    ran = feedback(folder, "export", "--format", "pairs")
+    assert ran.err.splitlines()[0] == f"{len(ran.out.splitlines())} pairs written to stdout"
+    assert "left out: " in ran.err
+    none = feedback(folder, "export", "--format", "pairs", "--tenant", "nobody")
+    assert (none.code, none.out, none.err) == (0, "", "0 pairs written to stdout\n")
+
+
 def test_all_that_is_known_goes_into_a_file(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "all.jsonl"
     told = parsed(feedback(folder, "export", "-f", "jsonl", "--rating", "down", "--out", str(file), "--json"))
