@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from rag.schema import Document, Scope
 
@@ -12,6 +14,7 @@ _DOCUMENT_BITS, _VERSION_BITS, _ORDINAL_BITS = 60, 38, 24
 _LENGTH, _UUID_VERSION = 36, "8"
 _DOCUMENT_CHARACTERS = 18
 _ORDINAL_CHARACTERS = _ORDINAL_BITS // 4
+_SINCE_FORMAT = 4
 
 
 def point_id(document: Document, ordinal: int, chunker: str, scope: Scope) -> str:
@@ -32,6 +35,17 @@ def part_of(uri: str, scope: Scope) -> str:
     """What the ids of the chunks of the scope's document of this URI begin with: their `document_part`."""
     high = f"{_hash(_DOCUMENT_BITS, scope.tenant, uri):015x}"
     return f"{high[:8]}-{high[8:12]}-{_UUID_VERSION}{high[12:]}"
+
+
+def least_id(uri: str, scope: Scope) -> str:
+    """An id that none of a document's chunks is below: they follow each other from here on, all versions of them."""
+    return f"{part_of(uri, scope)}-0000-000000000000"
+
+
+def ids_tell_documents(metadata: Mapping[str, Any]) -> bool:
+    """Whether the ids of a collection's points, by what its metadata says, are those of `point_id`."""
+    known = metadata.get("format")
+    return isinstance(known, int) and known >= _SINCE_FORMAT
 
 
 def document_part(identity: str) -> str:

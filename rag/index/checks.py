@@ -19,8 +19,9 @@ from rag.schema import Scope, SparseVector
 
 TENANT = "tenant"
 GROUPS = "groups"
+DOCUMENT = "doc"
 # Payload fields that filters name often; `tenant` has an index of its own kind.
-KEYWORD_FIELDS = (GROUPS, "doc", "part")
+KEYWORD_FIELDS = (GROUPS, DOCUMENT, "part")
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")

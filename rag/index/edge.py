@@ -5,9 +5,9 @@ long `optimize` stops every other thread), so calls are kept short: batches and 
 
 Memory: what is written stays in the process, 1.2 KB a point with 60 terms and 1 KB of text, 0.8 KB with 20 terms and
 0.3 KB of text, so memory grows with the points. Measured one by one with the latter, four points a document, in bytes a
-point: the lists of terms 330, the index of `doc` 220 (each point holds the name), of `tenant` 60, of `part` 60 where
-every point has one and 25 where heads alone do, of `groups` that are empty none, the ids 90. The mapped files would add
-2.7 KB (with 1 KB of text), but are let go after each flush.
+point: the lists of terms 330, an index of `doc` 220 (each point holds the name, so ids take its place, see
+`edge_documents`), of `tenant` 60, of `part` 60 where every point has one and 25 where heads alone do, of `groups` that
+are empty none, the ids 90. The mapped files would add 2.7 KB (with 1 KB of text), but are let go after each flush.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import qdrant_edge as edge
 from rag.errors import BadInput, IndexUnavailable
 from rag.index import pages
 from rag.index.checks import (
+    DOCUMENT,
     GROUPS,
     KEYWORD_FIELDS,
     TENANT,
@@ -35,7 +36,8 @@ from rag.index.checks import (
     point_ids,
     prepare,
 )
-from rag.index.edge_conditions import EdgeDialect
+from rag.index.edge_conditions import EdgeDialect, PointsOf
+from rag.index.edge_documents import points_of
 from rag.index.interface import DENSE, SPARSE, DenseLeg, Hit, Leg, Payload, Record, Stored, Where
 from rag.index.narrowing import narrowing
 from rag.schema import Scope, SparseVector
@@ -58,10 +60,11 @@ WORTH_OPTIMIZING = 5000  # vectors: what is smaller wastes nothing worth a thoug
 class Shard:
     """An open shard in a folder. Safe to call from many threads; `closed` once `close` was called."""
 
-    def __init__(self, folder: Path, dense_size: int) -> None:
+    def __init__(self, folder: Path, dense_size: int, ids_tell_documents: bool) -> None:
         """Open the shard made by `create`; raises IndexUnavailable where its files are damaged."""
         self._folder = folder
         self._size = dense_size
+        self._ids_tell_documents = ids_tell_documents
         self._unflushed = 0
         self._turn = threading.RLock()  # one call at a time is all the engine does, and `release` must be alone
         self.closed = False
@@ -72,8 +75,11 @@ class Shard:
             self._edge = edge.EdgeShard.load(str(folder))
 
     @staticmethod
-    def create(folder: Path, dense_size: int) -> None:
-        """Make an empty shard with its payload indexes and close it again."""
+    def create(folder: Path, dense_size: int, ids_tell_documents: bool) -> None:
+        """Make an empty shard with its payload indexes and close it again.
+
+        `ids_tell_documents`: all that will have a `doc` has an id of `rag.point_ids`, so that needs no index.
+        """
         config = edge.EdgeConfig(
             # Cold: mapped as it is read. Reading everything at the opening takes as long as the first query then
             # does, and memory of the size of the vectors in processes that only write.
@@ -86,7 +92,7 @@ class Shard:
         with _engine(folder):
             shard = edge.EdgeShard.create(str(folder), config)
             shard.update(update.create_field_index(TENANT, edge.KeywordIndexParams(is_tenant=True)))
-            for field in KEYWORD_FIELDS:
+            for field in (each for each in KEYWORD_FIELDS if each != DOCUMENT or not ids_tell_documents):
                 shard.update(update.create_field_index(field, edge.PayloadSchemaType.Keyword))
             shard.flush()
             shard.close()
@@ -120,14 +126,14 @@ class Shard:
         """Hits of each leg, best first."""
         selected = edge.PayloadSelector.Include(paths(fields)) if fields else False
         asked = [self._checked_leg(leg) for leg in legs if not finds_nothing(check_leg(leg))]
-        visible = scope_filter(scope, where)
-        requests = [
-            edge.QueryRequest(
-                limit=leg.limit, query=_query(leg), filter=visible, with_payload=selected, with_vector=False
-            )
-            for leg in asked
-        ]
         with self._engine():
+            visible = self._visible(scope, where)
+            requests = [
+                edge.QueryRequest(
+                    limit=leg.limit, query=_query(leg), filter=visible, with_payload=selected, with_vector=False
+                )
+                for leg in asked
+            ]
             answers = iter(self._edge.query_batch(edge.QueryBatchRequest(requests)) if requests else [])
         return [
             []
@@ -164,13 +170,13 @@ class Shard:
     ) -> Iterator[Stored]:
         """Every point that the scope sees, each once: pages follow the ids, so writes meanwhile repeat nothing."""
         (offset,) = point_ids([start]) if start is not None else (None,)
-        return self._pages(scope_filter(scope, where), fields, offset)
+        with self._engine():
+            return self._pages(self._visible(scope, where), fields, offset)
 
     def count(self, scope: Scope, where: Where | None) -> int:
         """How many points the scope sees, exactly."""
-        visible = scope_filter(scope, where)
         with self._engine():
-            return self._edge.count(edge.CountRequest(exact=True, filter=visible))
+            return self._edge.count(edge.CountRequest(exact=True, filter=self._visible(scope, where)))
 
     def records(self, scope: Scope) -> Iterator[Record]:
         """Every point that the scope sees with its vectors, each once."""
@@ -223,6 +229,11 @@ class Shard:
         self.closed = True
         with suppress(IndexUnavailable), self._engine():
             self._edge.close()
+
+    def _visible(self, scope: Scope, where: Where | None) -> edge.Filter:
+        if not self._ids_tell_documents:
+            return scope_filter(scope, where)
+        return scope_filter(scope, where, points=lambda uris: points_of(self._edge, uris, scope))
 
     def _pages(self, visible: edge.Filter, fields: Sequence[str] | None, start: str | None) -> Iterator[Stored]:
         selected = True if fields is None else edge.PayloadSelector.Include(paths(fields)) if fields else False
@@ -277,14 +288,19 @@ class Shard:
             yield
 
 
-def scope_filter(scope: Scope, where: Where | None = None, ids: Sequence[str] | None = None) -> edge.Filter:
-    """The points that the scope sees, narrowed by `where` and to `ids`: all joined by AND."""
+def scope_filter(
+    scope: Scope, where: Where | None = None, ids: Sequence[str] | None = None, points: PointsOf | None = None
+) -> edge.Filter:
+    """The points that the scope sees, narrowed by `where` and to `ids`: all joined by AND.
+
+    `points`: as EdgeDialect takes it.
+    """
     must: list[edge.ConditionType] = [edge.FieldCondition(TENANT, edge.MatchValue(scope.tenant))]
     if scope.groups is not None:
         public: list[edge.ConditionType] = [edge.IsEmptyCondition(GROUPS)]
         shared = [edge.FieldCondition(GROUPS, edge.MatchAny(sorted(scope.groups)))] if scope.groups else []
         must.append(edge.Filter(should=[*public, *shared]))
-    must.extend(narrowing(where, EdgeDialect()))
+    must.extend(narrowing(where, EdgeDialect(points)))
     if ids is not None:
         must.append(edge.HasIdCondition(set(ids)))
     return edge.Filter(must=must)

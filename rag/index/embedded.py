@@ -25,6 +25,7 @@ from rag.index.checks import check_name, check_spec, not_found, taken
 from rag.index.edge import Shard
 from rag.index.folder import FolderLock, read_json, sync_folder, unusable, write_json
 from rag.index.interface import Collection, CollectionInfo, CollectionSpec, Hit, Leg, Payload, Record, Stored, Where
+from rag.point_ids import ids_tell_documents
 from rag.schema import Scope
 
 _FORMAT = 1
@@ -97,7 +98,7 @@ class EmbeddedIndex:
             hidden = self._collections / f".new-{uuid.uuid4().hex}"
             try:
                 hidden.mkdir()
-                Shard.create(hidden / "shard", spec.dense_size)
+                Shard.create(hidden / "shard", spec.dense_size, ids_tell_documents(spec.metadata))
                 write_json(hidden / "collection.json", {"format": _FORMAT, **asdict(spec)})
                 hidden.rename(self._collections / name)
                 sync_folder(self._collections)
@@ -180,8 +181,9 @@ class EmbeddedIndex:
         where: Where | None = None,
         start: str | None = None,
     ) -> Iterator[Stored]:
-        shard = self._shard(self._resolve(name))  # an alias that moves meanwhile does not mix two collections
-        return self._while_open(name, shard, shard.scroll(scope, fields, where, start))
+        # Of one shard: an alias that moves meanwhile does not mix two collections.
+        shard, found = self._with(name, lambda shard: (shard, shard.scroll(scope, fields, where, start)))
+        return self._while_open(name, shard, found)
 
     def records(self, name: str, scope: Scope) -> Iterator[Record]:
         shard = self._shard(self._resolve(name))
@@ -265,7 +267,9 @@ class EmbeddedIndex:
             self._check_open()
             shard = self._shards.get(collection)
             if shard is None:
-                shard = Shard(self._collections / collection / "shard", self._spec(collection).dense_size)
+                spec = self._spec(collection)
+                folder = self._collections / collection / "shard"
+                shard = Shard(folder, spec.dense_size, ids_tell_documents(spec.metadata))
                 self._shards = {**self._shards, collection: shard}
             return shard
 
