@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.point_ids import beside, document_part, part_of, point_id
+from rag.point_ids import beside, document_part, ids_tell_documents, least_id, part_of, point_id
 from rag.schema import Document, Scope
 
 ORDINALS = st.integers(0, 2**24 - 1)
@@ -50,6 +50,20 @@ def test_all_chunks_of_a_document_begin_alike_and_no_other_document_s() -> None:
     parts = {document_part(each) for each in (identity("a"), identity("b"), identity("a", tenant="u"))}
     assert len(parts) == 3
     assert part_of("a", Scope("t")) == document_part(identity("a", 7, tenant="t"))
+
+
+@given(TEXTS, ORDINALS, TEXTS)
+def test_a_documents_ids_begin_at_its_least(uri: str, ordinal: int, content: str) -> None:
+    found = identity(uri, ordinal, content=content)
+    assert least_id(uri, Scope("t")) < found
+    assert document_part(least_id(uri, Scope("t"))) == document_part(found)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "tell"), [({"format": 4}, True), ({"format": 5}, True), ({"format": 3}, False), ({}, False)]
+)
+def test_collections_of_earlier_formats_have_ids_that_tell_nothing(metadata: dict[str, int], tell: bool) -> None:
+    assert ids_tell_documents(metadata) is tell
 
 
 @given(ORDINALS, st.integers(-3, 3))
