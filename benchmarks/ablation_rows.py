@@ -40,6 +40,7 @@ ROWS: Sequence[Row] = (
     Row("prf-3-.1", "feedback: `prf_passages` 3, `prf_weight` .1", {"prf_passages": 3, "prf_weight": 0.1}),
     Row("mmr-.1", "`diversity` .1", {"diversity": 0.1}),
     Row("mmr-.3", "`diversity` .3", {"diversity": 0.3}),
+    Row("mmr-.5", "`diversity` .5", {"diversity": 0.5}),
     Row(
         "neighbours-off",
         "`neighbours_before` and `neighbours_after` 0 (ranks the same: they make passages longer)",
