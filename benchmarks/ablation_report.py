@@ -56,8 +56,6 @@ def _score(measured: Measured, number: int, default: Measured, metric: str) -> s
 
 
 def _time(measured: Measured) -> str:
-    if measured.row == DEFAULT:
-        return ""
     found = measured.milliseconds
     return f"{found.difference:+.1f} ({found.own:.1f} to {found.default:.1f})" if found else "not measured"
 

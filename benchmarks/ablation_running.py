@@ -12,7 +12,7 @@ from typing import Any
 from ablation_measuring import Bench, Milliseconds
 from ablation_quality import Scores
 from ablation_report import Measured, to_markdown
-from ablation_rows import DEFAULT, Row, rows
+from ablation_rows import Row, rows
 from chunking_questions import questions
 from index_report import machine
 from ingest_measuring import say
@@ -48,7 +48,7 @@ def _measure(arguments: argparse.Namespace, bench: Bench, results: _Results, row
     if arguments.only != "time":
         for dataset in sets:
             results.want(_quality_name(row, dataset), lambda dataset=dataset: dict(bench.quality(row, dataset)))
-    if arguments.only != "quality" and row != DEFAULT:
+    if arguments.only != "quality":
         timed = sets[0].queries[: arguments.queries]
         results.want(_time_name(row), lambda: asdict(bench.milliseconds(row, sets[0], timed, arguments.rounds)))
 
