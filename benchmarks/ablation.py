@@ -12,8 +12,8 @@ and questions through the real Retriever. Beside each difference to the default 
 randomisation test (eval/statistics.py), not corrected: of twenty rows without any effect one is below .05.
 
 Milliseconds are those of a whole search of the SciFact collection, each query encoded anew, the row's and the default's
-by turns, query by query, so that a busy machine slows both. The difference is the median of the differences of pairs; the default's own row, which
-is the default against itself, says how large one is without any cause.
+by turns, query by query, so that a busy machine slows both. The difference is the median of the differences of pairs.
+The default's own row is the default against itself: how large a difference is without any cause.
 
 What a row measured is kept in --keep, with the vectors of the documents and the index, and not measured again unless
 --again: a run can be split by --rows and --only, and the last one prints the whole table, without the rows that are not
