@@ -1,6 +1,6 @@
 """Which points are of which documents, told by their ids alone: what the embedded engine has in place of an index.
 
-An index of the field `doc` holds each point's document in memory, a quarter of all that the engine holds of a point.
+An index of the field `doc` holds each point's document in memory, three tenths of all that the engine holds of a point.
 The ids of a document's chunks follow each other (see `rag.point_ids`), so a few of them are read from the place where
 its first would be.
 """
