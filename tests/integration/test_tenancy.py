@@ -29,6 +29,7 @@ from rag.index.threaded import ThreadedIndex
 from rag.jobs import JobStore
 from rag.keys import KeyStore
 from rag.payload import to_payload
+from rag.point_ids import point_id
 from rag.records import RESERVED, Records
 from rag.retrieval import Retriever
 from rag.schema import Chunk, Document, Scope
@@ -118,21 +119,26 @@ class World:
         self.index.create("documents-1a2b3c4d", CollectionSpec(dense.dimension, fingerprint(dense, sparse)))
         self.index.set_alias("documents", "documents-1a2b3c4d")
         feedback = FeedbackStore(Records(self.index), 1)
-        for number, owned in enumerate(EVERY):
+        for owned in EVERY:
             scope = Scope.owner(owned.tenant)
+            chunks = []
             for copy, word in enumerate(WORDS):
                 text = f"{owned.mark} {word} run on the nodes."
                 uri = f"upload:{owned.mark}-{copy}"
                 metadata = {"tenant": owned.tenant, "team": word}
                 document = Document(uri, uri, owned.mark, text, "hash", groups=owned.groups, metadata=metadata)
                 payload = to_payload(document, Chunk(0, text, 0, len(text)), 1)
-                identity = f"00000000-0000-0000-0000-{number:06d}{copy:06d}"
+                identity = point_id(document, 0, "test", scope)
+                chunks.append(identity)
                 vector = dense.encode_query(text).tolist()
                 self.index.upsert("documents", [Record(identity, vector, sparse.encode_document(text), payload)], scope)
             jobs = JobStore(Records(self.index), owned.tenant)
             job = jobs.create("upload", "documents", owned.groups, [owned.mark])
             jobs.finish(job.id, "done", report={"told": owned.mark})
-            feedback.put(rated(owned, f"00000000-0000-0000-0000-{number:06d}{0:06d}"), owned.tenant)
+            feedback.put(
+                rated(owned, chunks[0]),
+                owned.tenant,
+            )
         store = KeyStore(Records(self.index))
         self.callers = []
         for tenant in (*TENANTS, "nobody"):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rag.collections import own_name
-from rag.errors import BadInput, CollectionNotFound
+from rag.errors import CollectionNotFound
 from rag.feedback import (
     SLACK,
     Feedback,
@@ -211,7 +211,7 @@ class TestPassages:
         assert [(each.document, each.cited) for each in both] == [("upload:1.md", False), ("upload:2.md", True)]
 
     def test_the_records_collection_is_none_of_passages(self, index: EmbeddedIndex, chunks: list[str]) -> None:
-        with pytest.raises(BadInput):
+        with pytest.raises(CollectionNotFound, match=RESERVED):
             seen_passages(index, RESERVED, dict.fromkeys(chunks, True), Scope("acme"))
         with pytest.raises(CollectionNotFound):
             seen_passages(index, "nowhere", dict.fromkeys(chunks, True), Scope("acme"))

@@ -94,7 +94,6 @@ REFUSED = {
     "an address to fetch": chat(
         messages=[{"role": "user", "content": [{"type": "image_url", "image_url": "http://x"}]}]
     ),
-    "a model that climbs": chat(model="librarian/../../x"),
     "a document that climbs": document(id="../../etc/x.md"),
     "a document that climbs backwards": document(id="..\\..\\x"),
     "a null byte in a name": document(id="a\0b"),
@@ -110,6 +109,7 @@ REFUSED = {
     "JSON-RPC without end": tool("search", '{"a":' * DEEP + "1" + "}" * DEEP),
 }
 MISSING = {
+    "a model that climbs": chat(model="librarian/../../x"),
     "a path that climbs": get("/../../etc/passwd"),
     "a path that climbs in code": get("/%2e%2e/%2e%2e/etc/passwd"),
     "a null byte in code": get("/v1/models%00"),
