@@ -10,20 +10,24 @@
 ARG PYTHON_IMAGE=docker.io/library/python:3.12.12-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS packages
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore PIP_CACHE_DIR=/var/cache/pip
 RUN python -m venv /opt/librarian
 ENV PATH=/opt/librarian/bin:$PATH
 WORKDIR /build
 COPY requirements/constraints.txt requirements/api.txt requirements/
 ENV PIP_CONSTRAINT=/build/requirements/constraints.txt
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN --mount=type=cache,target=/root/.cache/pip \
+# The cache is a mount of the build and no part of the image.
+# hadolint ignore=DL3042
+RUN --mount=type=cache,target=/var/cache/pip \
     pip install --index-url "${TORCH_INDEX}" torch==2.13.0 \
     && pip install --no-deps --require-hashes --requirement requirements/api.txt
 
 FROM packages AS job-packages
 COPY requirements/jobs.txt requirements/
-RUN --mount=type=cache,target=/root/.cache/pip \
+# The cache is a mount of the build and no part of the image.
+# hadolint ignore=DL3042
+RUN --mount=type=cache,target=/var/cache/pip \
     pip install --no-deps --require-hashes --requirement requirements/jobs.txt
 
 FROM packages AS wheel
