@@ -62,6 +62,10 @@ def check_decides(kind: str, settings: Settings, sources: Mapping[str, str]) -> 
             f"{name} is set by {source} ({getattr(settings, name)}), which is stronger than a promotion: take it out "
             "there first. What is promoted is used wherever nothing else is set."
         )
+    if kind == "adapter" and settings.llm_model:
+        raise BadInput(
+            f"llm_model is set ({settings.llm_model}), so that model is asked whatever is promoted: take it out first."
+        )
     instead = _INSTEAD.get(kind)
     if instead and getattr(settings, instead):
         raise BadInput(f"{instead} is set, so a server encodes: let that serve the tuned folder, and reindex.")

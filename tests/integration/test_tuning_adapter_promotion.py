@@ -132,6 +132,9 @@ def test_a_stronger_setting_or_one_in_service_is_named_first(
     registry.set_in_service(InService({}).with_promoted("adapter", Promoted("grounded", "2026-01-01T00:00:00Z")))
     with pytest.raises(BadInput, match="in service already"):
         promote("grounded", questions)
+    monkeypatch.setenv("LIBRARIAN_LLM_MODEL", "fake")
+    with pytest.raises(BadInput, match="llm_model is set"):
+        promote("useless", questions)
     monkeypatch.setenv("LIBRARIAN_ENGINE_ADAPTER", "none")
     with pytest.raises(BadInput, match="engine_adapter is set by environment"):
         promote("useless", questions)
