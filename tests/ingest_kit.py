@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from qdrant_client import QdrantClient
 
 from ingest.sources.interface import Found, Item, Unreadable
 from rag.encoders import LocalEncoder, Vectors
 from rag.encoders.tokens import load_token_counts
 from rag.errors import SourceError
 from rag.index.interface import Index
+from rag.index.server import ServerIndex
 from rag.schema import Scope
 
 Points = dict[str, Mapping[str, Any]]
 PREFIX = "test://docs/"
+
+
+def memory_server() -> ServerIndex:
+    """The server driver over qdrant-client's `:memory:` mode, which stands for a server: each call whole, as a server
+    answers, since that mode's arrays are not made for many threads.
+    """
+    client = QdrantClient(":memory:")
+    turn, engine = threading.RLock(), client._client
+    for name in dir(engine):
+        call = getattr(engine, name)
+        if not name.startswith("_") and inspect.ismethod(call):
+            setattr(engine, name, _in_turn(turn, call))
+    return ServerIndex(client, "memory")
+
+
+def _in_turn(turn: threading.RLock, call: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(call)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        with turn:
+            return call(*args, **kwargs)
+
+    return called
 
 
 class HashEncoder:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from qdrant_client import QdrantClient
 
 from ingest.lease import Lease, all_out, lease
 from ingest.options import Shard
 from rag.errors import IndexLocked
 from rag.index.server import ServerIndex
 from rag.settings import Settings
+from tests.ingest_kit import memory_server
 from tests.integration.reindexing import HashEncoder, fill, reindex
 
 URL = "http://stands.for.a.server:6333"
@@ -25,7 +25,7 @@ BEAT = 0.1
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[ServerIndex]:
     monkeypatch.setattr(Lease.__init__, "__defaults__", (BEAT,))
-    opened = ServerIndex(QdrantClient(":memory:"), "memory")
+    opened = memory_server()
     yield opened
     opened.close()
 

@@ -12,7 +12,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from qdrant_client import QdrantClient
 
 import ingest.lease
 from ingest.job import IngestJob
@@ -25,7 +24,7 @@ from rag.index.server import ServerIndex
 from rag.records import Records
 from rag.schema import Scope
 from rag.settings import Settings
-from tests.ingest_kit import HashEncoder, paths, stored, write_folder
+from tests.ingest_kit import HashEncoder, memory_server, paths, stored, write_folder
 
 WHOLE = Shard()
 BEAT = 0.1
@@ -33,7 +32,7 @@ BEAT = 0.1
 
 @pytest.fixture
 def index() -> Iterator[ServerIndex]:
-    opened = ServerIndex(QdrantClient(":memory:"), "memory")
+    opened = memory_server()
     yield opened
     opened.close()
 
