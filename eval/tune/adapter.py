@@ -81,7 +81,9 @@ def _claim(path: Path, order: Order, base: Base, prepared: Prepared) -> None:
             raise BadInput(
                 f"{path.parent} holds a training of other data or settings: choose another name (--name), or delete it."
             )
-    path.write_text(json.dumps(own, indent=1), encoding="utf-8")
+    beside = path.with_suffix(".new")  # a kill must not leave half of it: that would be taken for another one's
+    beside.write_text(json.dumps(own, indent=1), encoding="utf-8")
+    beside.replace(path)
 
 
 def _measured(tuned: Any, tokenizer: Any, prepared: Prepared, say: Say) -> tuple[Measured, ...]:

@@ -27,7 +27,7 @@ def resumable(work: Path, facts: Mapping[str, Any]) -> Path | None:
         work.mkdir(parents=True)
         (work / _FACTS).write_text(json.dumps(wanted, indent=1), encoding="utf-8")
         return None
-    return last_checkpoint(work)
+    return last_checkpoint(checkpoints(work))
 
 
 def checkpoints(work: Path) -> Path:
@@ -35,10 +35,10 @@ def checkpoints(work: Path) -> Path:
     return work / _CHECKPOINTS
 
 
-def last_checkpoint(work: Path) -> Path | None:
-    """The latest checkpoint that was written whole: the trainer writes `trainer_state.json` last of all."""
+def last_checkpoint(written: Path) -> Path | None:
+    """The latest checkpoint in a folder that was written whole: a trainer writes `trainer_state.json` last of all."""
     found = []
-    for folder in checkpoints(work).glob("checkpoint-*"):
+    for folder in written.glob("checkpoint-*"):
         number = folder.name.removeprefix("checkpoint-")
         if number.isdigit() and _whole(folder / "trainer_state.json"):
             found.append((int(number), folder))

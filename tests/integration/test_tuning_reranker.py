@@ -1,4 +1,4 @@
-"""Cross-encoders trained on a tiny model: they learn, go on where they were killed, and rerank as any other."""
+"""Cross-encoders trained on a tiny model: they learn, and rerank as any other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from rag.reranking import LocalReranker
 from rag.tuning.errors import BadPairs
-from rag.tuning.options import RerankerTraining, Step
+from rag.tuning.options import RerankerTraining
 from rag.tuning.pairs import PairSet
 from rag.tuning.reranker import train_reranker
 from rag.tuning.trained import Trained
@@ -53,24 +53,6 @@ def test_the_result_is_a_reranker_like_any_other(trained: Trained) -> None:
     assert found["onnx-fp32"] == pytest.approx(found["torch-fp32"], abs=1e-4)
     assert found["onnx-int8"] == pytest.approx(found["torch-fp32"], abs=0.1)
     assert not [each for each in trained.folder.rglob("*") if each.suffix in {".bin", ".pt", ".py"}]
-
-
-def test_a_killed_training_goes_on_with_the_same_losses(
-    base: Path, pairs: PairSet, trained: Trained, tmp_path: Path
-) -> None:
-    class Killed(Exception):
-        """Stands for whatever ends a process."""
-
-    def tell(now: Step) -> None:
-        if now.step >= 26:
-            raise Killed
-
-    with pytest.raises(Killed):
-        train_reranker(base, pairs, tmp_path, OPTIONS, tell)
-    again = train_reranker(base, pairs, tmp_path, OPTIONS, lambda _: None)
-    assert again.resumed
-    assert again.losses == trained.losses
-    assert again.after == trained.after
 
 
 def test_a_cross_encoder_goes_on_with_its_own_head(pairs: PairSet, trained: Trained, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from rag.tuning.adapter.examples import Example
 from rag.tuning.adapter.packing import IGNORED, packed
+from rag.tuning.state import last_checkpoint
 
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -117,8 +118,8 @@ def train(
         peft_config=lora,
     )
     trainer.remove_callback(PrinterCallback)
-    done = sorted(folder.glob("checkpoint-*"), key=lambda each: int(each.name.split("-")[1]))
-    trainer.train(resume_from_checkpoint=str(done[-1]) if done else None)
+    done = last_checkpoint(folder)
+    trainer.train(resume_from_checkpoint=str(done) if done else None)
     return trainer.model
 
 
