@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -33,7 +33,8 @@ class Question:
 
     `rewrite` says how a follow-up becomes what is searched; the model is always asked in the user's own words. With
     `on_model_failure` "sources" a model that fails before its first word leaves the passages that were found.
-    `passage_tokens` caps what the passages take of the prompt.
+    `passage_tokens` caps what the passages take of the prompt. `profile` names the model that answers, where it is not
+    to be the one in service; follow-ups are rewritten by that one all the same.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Question:
     rewrite: Rewrite | None = None
     on_model_failure: Literal["error", "sources"] = "error"
     passage_tokens: int | None = None
+    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,12 @@ class Librarian:
 
         Raises BadInput, PromptTooLong, CollectionNotFound, FingerprintMismatch, IndexUnavailable before the first
         event and ModelUnavailable at any time (before the first Text not where the question wants the sources then).
+        UnknownProfile comes before anything else.
         """
         started = time.perf_counter()
+        if question.profile is not None:
+            with suppress(ModelUnavailable):  # whether that matters depends on what is found
+                await self.model.facts(question.profile)
         search = await self.find(question)
         found, rewriting = search.result, search.rewriting
         if not search.relevant:
@@ -131,7 +137,7 @@ class Librarian:
 
         citations, dropped = CitationFilter(context.passages, question.text), context.dropped
         usage, reason, first_token = Usage(context.prompt_tokens), "stop", None
-        deltas = self.model.stream(context.messages, context.max_answer_tokens, question.sampling)
+        deltas = self.model.stream(context.messages, context.max_answer_tokens, question.sampling, question.profile)
         try:
             async with aclosing(deltas):
                 async for delta in deltas:
@@ -196,7 +202,7 @@ class Librarian:
 
         Raises PromptTooLong where not one fits, and ModelUnavailable where the model does not say how it counts.
         """
-        facts = await self.model.facts()
+        facts = await self.model.facts(question.profile)
         budget = Budget(
             window=facts.window,
             answer=question.sampling.max_tokens or self._settings.max_answer_tokens,

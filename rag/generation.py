@@ -19,6 +19,7 @@ from rag.breaker import Breaker
 from rag.chunks import BrokenByServer, ChunkReader, Delta, reason_of
 from rag.connections import direct_transport
 from rag.errors import BadInput, ModelDown, ModelUnavailable
+from rag.profiles import UnknownProfile, profiles, served
 from rag.schema import Message
 from rag.settings import Settings
 from rag.tokens import ByteTokenCounter, LocalTokenCounter, ServerTokenCounter, TokenCounter
@@ -69,28 +70,37 @@ class ChatModel:
         )
         breaker = Breaker(settings.llm_breaker_failures, settings.llm_breaker_seconds)
         self._trying = Trying(self.shown, settings.llm_retries, settings.llm_retry_wait, breaker)
-        self._facts: ModelFacts | None = None
+        self._facts: dict[str | None, ModelFacts] = {}  # by profile
         self._facts_lock = asyncio.Lock()
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 
-    async def facts(self) -> ModelFacts:
-        """What the server says it serves; asked once. Raises ModelUnavailable."""
+    async def facts(self, profile: str | None = None) -> ModelFacts:
+        """What the server says of a profile, None: of the model in service; asked once.
+
+        Raises ModelUnavailable, and UnknownProfile where there is none of that name.
+        """
         async with self._facts_lock:
-            if self._facts is None:
-                self._facts = await self._trying.call(self._ask_facts)
-            return self._facts
+            if profile not in self._facts:
+                self._facts[profile] = await self._trying.call(lambda: self._ask_facts(profile))
+            return self._facts[profile]
+
+    async def profiles(self) -> tuple[str, ...]:
+        """The profiles that there are now, that in service first. Waits 2 seconds at most. Raises ModelUnavailable."""
+        listed = await self._models(seconds=2)
+        name = served(listed, self._settings)
+        return profiles(listed, name) if name else ()
 
     async def check(self) -> None:
         """Raise ModelUnavailable unless the server answers now (within 5 seconds)."""
         await self._models(seconds=5)
 
-    async def _ask_facts(self) -> ModelFacts:
+    async def _ask_facts(self, profile: str | None) -> ModelFacts:
         listed = await self._models()
         names = [str(each["id"]) for each in listed if each.get("id")]
-        name = self._settings.llm_model or self._first(listed)
+        name = served(listed, self._settings)
         if name is None:
             raise ModelUnavailable(f"the server at {self.shown} lists no model; set LIBRARIAN_LLM_MODEL.")
         if self._settings.llm_model and names and name not in names:
@@ -98,21 +108,16 @@ class ChatModel:
                 f"the server at {self.shown} does not serve '{name}' but {', '.join(names[:5])}; "
                 "set LIBRARIAN_LLM_MODEL."
             )
-        served = next((each for each in listed if each.get("id") == name), {})
-        base = next((each for each in listed if each.get("id") == served.get("parent")), {})
-        said = served.get("max_model_len") or base.get("max_model_len")
+        if profile is not None:
+            known = profiles(listed, name)
+            if profile not in known:
+                raise UnknownProfile(profile, known)
+            name = profile
+        own = next((each for each in listed if each.get("id") == name), {})
+        base = next((each for each in listed if each.get("id") == own.get("parent")), {})
+        said = own.get("max_model_len") or base.get("max_model_len")
         window = self._settings.llm_context_tokens or (said if isinstance(said, int) else None) or DEFAULT_WINDOW
         return ModelFacts(name, window, await self._counter(name, base.get("id")))
-
-    def _first(self, listed: Sequence[Mapping[str, Any]]) -> str | None:
-        """The adapter of the settings, where it is listed; else the first model; of the local engine an adapter: it
-        has one only because it is wanted."""
-        named = [each for each in listed if each.get("id")]
-        wanted = Path(self._settings.engine_adapter).name
-        named = [each for each in named if each.get("parent") and each["id"] == wanted] or named
-        if not self._settings.llm_url:
-            named = [each for each in named if each.get("parent")] or named
-        return str(named[0]["id"]) if named else None
 
     async def _counter(self, model: str, base: str | None) -> TokenCounter:
         if self._settings.llm_tokenizer:
@@ -160,13 +165,16 @@ class ChatModel:
             advice = "start it with `librarian model` or `librarian up`, or set LIBRARIAN_LLM_URL."
         return f"the chat model at {self.shown} {cause}; {advice}"
 
-    async def stream(self, messages: Sequence[Message], max_tokens: int, sampling: Sampling) -> AsyncGenerator[Delta]:
-        """The model's answer as it comes. Closing the iterator ends the generation on the server.
+    async def stream(
+        self, messages: Sequence[Message], max_tokens: int, sampling: Sampling, profile: str | None = None
+    ) -> AsyncGenerator[Delta]:
+        """A profile's answer as it comes. Closing the iterator ends the generation on the server.
 
         What fails before the first token is tried again, what fails later never: part of it has been passed on. Raises
-        ModelUnavailable where the server is gone, too slow or breaks off; BadInput where it refuses the request.
+        ModelUnavailable where the server is gone, too slow or breaks off; BadInput where it refuses the request, and
+        UnknownProfile.
         """
-        facts = await self.facts()
+        facts = await self.facts(profile)
 
         async def begin() -> tuple[Delta, AsyncGenerator[Delta]]:
             deltas = self._attempt(facts.name, messages, max_tokens, sampling)
@@ -213,7 +221,7 @@ class ChatModel:
             ) from error
         except (httpx2.HTTPError, BrokenByServer) as error:
             if not finished and isinstance(error, httpx2.HTTPError):
-                self._facts = None  # another model may come up in its place
+                self._facts.clear()  # another model may come up in its place
             if isinstance(error, httpx2.ConnectError):
                 raise ModelDown(self._unreachable(error), again=True) from error
             raise self._broke_off(self._reason(error)) from error
@@ -256,7 +264,7 @@ class ChatModel:
         if status in {401, 403}:
             return ModelUnavailable(self._refused_key())
         if status == 404:
-            self._facts = None  # the server may have come up again with another model
+            self._facts.clear()  # the server may have come up again with another model
         message = (
             f"the chat model at {self.shown} answered with status {status}: {reason}; look at the server's log, then "
             "ask again."

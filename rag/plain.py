@@ -22,15 +22,21 @@ MIN_ANSWER_TOKENS = 16
 
 
 async def complete(
-    messages: Sequence[Message], keep: str, sampling: Sampling, model: ChatModel, settings: Settings
+    messages: Sequence[Message],
+    keep: str,
+    sampling: Sampling,
+    model: ChatModel,
+    settings: Settings,
+    profile: str | None = None,
 ) -> AsyncGenerator[Event]:
     """One empty Sources, then Text as it comes, then one Answer. Closing the iterator stops the model.
 
     Where the messages do not fit, the last one loses what follows the first `keep` in it, from there on, as far as
-    needed. Raises PromptTooLong where that is not enough (before the first event), ModelUnavailable at any time.
+    needed. Raises PromptTooLong where that is not enough and UnknownProfile (before the first event), ModelUnavailable
+    at any time.
     """
     started = time.perf_counter()
-    facts = await model.facts()
+    facts = await model.facts(profile)
     asked = sampling.max_tokens or settings.max_answer_tokens
     wanted = min(asked, settings.most_answer_tokens)
     # At most half of the window: a wish for a long answer does not push out what it is to be about.
@@ -46,7 +52,7 @@ async def complete(
 
     written, usage, reason, first_token = "", Usage(), "stop", None
     ready = time.perf_counter()
-    deltas = model.stream(prompt, answer, sampling)
+    deltas = model.stream(prompt, answer, sampling, profile)
     async with aclosing(deltas):
         async for delta in deltas:
             usage, reason = delta.usage or usage, delta.finish_reason or reason

@@ -16,6 +16,7 @@ from rag.wiring import open_librarian
 from serve.answer_shapes import citation_list, context_list
 from serve.client import ApiClient
 from serve.engine.model import served_folder
+from serve.model_names import of_profile
 from serve.search_shapes import search_response
 from serve.shapes import dropped_list, rounded
 
@@ -60,14 +61,15 @@ async def search(settings: Settings, query: str, top_k: int | None, where: Filte
 
 
 async def ask(
-    settings: Settings, question: str, top_k: int | None, where: Filter | None = None
+    settings: Settings, question: str, top_k: int | None, where: Filter | None = None, profile: str | None = None
 ) -> AsyncGenerator[Given | str | End]:
-    """One Given, pieces of text, one End; wherever it was answered."""
+    """One Given, pieces of text, one End; wherever it was answered. None takes the model in service."""
     url = running_url(settings)
     if url:
-        events = _ask_api(url, settings, question, _options(settings, top_k, where))
+        options = _options(settings, top_k, where)
+        events = _ask_api(url, settings, question, {**options, "model": of_profile(profile)} if profile else options)
     else:
-        events = _ask_here(settings, Question(question, _scope(settings), top_k=top_k, where=where))
+        events = _ask_here(settings, Question(question, _scope(settings), top_k=top_k, where=where, profile=profile))
     async with aclosing(events):
         async for event in events:
             yield event
@@ -94,7 +96,7 @@ async def _ask_api(
 
 async def _ask_here(settings: Settings, asked: Question) -> AsyncGenerator[Given | str | End]:
     async with open_librarian(settings, served_folder(settings)) as librarian:
-        await librarian.model.facts()  # a missing model is said before seconds go into loading the encoder
+        await librarian.model.facts(asked.profile)  # a missing model is said before seconds go into loading the encoder
         async with aclosing(librarian.stream(asked)) as events:
             async for event in events:
                 if isinstance(event, Text):

@@ -101,7 +101,12 @@ class StreamOptions(Strict):
 class ChatRequest(Strict):
     """OpenAI's chat completion request, less what Librarian cannot honour: those fields are refused by name."""
 
-    model: str = Field("librarian", max_length=160, examples=["librarian", "librarian/documents"])
+    model: str = Field(
+        "librarian",
+        max_length=160,
+        description="`librarian`, or with the collection and the profile to be asked: `librarian/COLLECTION:PROFILE`",
+        examples=["librarian", "librarian/documents", "librarian:grounded"],
+    )
     messages: list[ChatMessage] = Field(min_length=1, description="at most LIBRARIAN_MAX_MESSAGES (200)")
     stream: bool = False
     stream_options: StreamOptions | None = None

@@ -63,7 +63,7 @@ class Watched(Librarian):
                         self._note(question, outcome, seconds, event)
                         if spans:
                             asked = outcome not in {"abstained", "unavailable"}
-                            spans.whole(event, await self._model_name() if asked else None)
+                            spans.whole(event, await self._model_name(question.profile) if asked else None)
                     yield event
         except BaseException as error:
             if answer is None:
@@ -72,10 +72,10 @@ class Watched(Librarian):
                     spans.broken(code)
             raise
 
-    async def _model_name(self) -> str | None:
+    async def _model_name(self, profile: str | None) -> str | None:
         """The model's name; None where its server is gone since it answered: a trace may not fail a whole answer."""
         with suppress(LibrarianError):
-            return (await self.model.facts()).name
+            return (await self.model.facts(profile)).name
         return None
 
     def _broke_off(self, question: Question, error: BaseException, seconds: float) -> str:
@@ -107,6 +107,8 @@ class Watched(Librarian):
         }
         if code:
             facts["code"] = code
+        if question.profile:
+            facts["profile"] = question.profile
         if answer:
             facts |= {
                 "relevance": answer.relevance,

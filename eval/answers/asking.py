@@ -25,14 +25,16 @@ _WIDE = 131_072
 class NoModel(ChatModel):
     """Says nothing and needs no server: with it the Librarian decides whether to answer, and nothing is answered."""
 
-    async def facts(self) -> ModelFacts:
+    async def facts(self, profile: str | None = None) -> ModelFacts:
         """A wide window, counted in bytes."""
         return ModelFacts("none", self._settings.llm_context_tokens or _WIDE, ByteTokenCounter())
 
     async def check(self) -> None:
         """There is nothing to be reached."""
 
-    async def stream(self, messages: Sequence[Message], max_tokens: int, sampling: Sampling) -> AsyncGenerator[Delta]:
+    async def stream(
+        self, messages: Sequence[Message], max_tokens: int, sampling: Sampling, profile: str | None = None
+    ) -> AsyncGenerator[Delta]:
         """The end of an empty answer."""
         yield Delta("", "stop")
 

@@ -13,6 +13,9 @@ def ask(
     question: Annotated[str, typer.Argument(help="The question.")],
     top_k: Annotated[int | None, typer.Option("--top-k", "-k", help="Passages to retrieve.")] = None,
     filter_: Where = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="Model or adapter to answer; none: the one in service.")
+    ] = None,
     collection: Collection = None,
     tenant: Tenant = None,
     groups: Groups = None,
@@ -48,7 +51,7 @@ def ask(
     settings = load(flags, pairs=set_).settings
     where = from_text(filter_) if filter_ is not None else None
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123 — a device, not a path
-        shown = print_answer(asking.ask(settings, question, top_k, where), nowhere if json_ else sys.stdout)
+        shown = print_answer(asking.ask(settings, question, top_k, where, profile), nowhere if json_ else sys.stdout)
         context, text, end = asyncio.run(shown)
     if json_:
         answer = {

@@ -182,7 +182,7 @@ ASKING: Mapping[tuple[str, str], Example] = {
                 "object": "list",
                 "data": [
                     {"id": name, "object": "model", "created": AT, "owned_by": "librarian"}
-                    for name in ("librarian", "librarian/documents")
+                    for name in ("librarian", "librarian/documents", "librarian:grounded", "librarian:smollm2")
                 ],
             }
         }

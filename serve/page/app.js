@@ -16,7 +16,7 @@ const chosen = () => byId("collection").value.split("/")[1] ?? "";
 
 async function listCollections() {
   const before = byId("collection").value;
-  const { data } = await getJson("/v1/models");
+  const data = (await getJson("/v1/models")).data.filter(({ id }) => !id.includes(":")); // profiles are none
   const options = data.map(({ id }) => make("option", { value: id }, id.split("/")[1] ?? "the default one"));
   byId("collection").replaceChildren(...options);
   byId("collection").value = data.some(({ id }) => id === before) ? before : "librarian";

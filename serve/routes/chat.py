@@ -30,10 +30,10 @@ from serve.chat_shapes import ChatMessage, ChatRequest
 from serve.deadline import Deadline
 from serve.given_answers import GivenAnswers
 from serve.leaving import unless_left
-from serve.shapes import NAME, ErrorResponse
+from serve.model_names import chosen
+from serve.shapes import ErrorResponse
 from serve.watching import Watched
 
-MODEL = "librarian"
 LAST_WORDS_SECONDS = 2.0  # after the deadline, for the event that tells of it
 PASSED_THROUGH = ("top_p", "seed", "stop", "presence_penalty", "frequency_penalty")
 
@@ -69,7 +69,7 @@ async def chat(
     errand = errands.is_errand(turns)
     note = _forget if errand else _noting(request, identifier, await identify(request), question)
     if errand:
-        written = plain.complete(turns, errands.HISTORY, question.sampling, librarian.model, settings)
+        written = plain.complete(turns, errands.HISTORY, question.sampling, librarian.model, settings, question.profile)
         events = charged(written, account)
     else:
         events = librarian.stream(question)
@@ -164,19 +164,22 @@ async def _stream(
 
 
 def to_question(body: ChatRequest, scope: Scope, most_turns: int) -> Question:
-    """The request as a question. Raises BadInput where there is nothing to answer, or more than `most_turns`."""
+    """The request as a question. Raises BadInput where there is nothing to answer, or more than `most_turns`, and
+    UnknownModel."""
     *history, last = turns_of(body.messages, most_turns)
+    named = chosen(body.model)
     given = {name: getattr(body, name) for name in PASSED_THROUGH if getattr(body, name) is not None}
     return Question(
         text=last.content,
         scope=scope,
         history=tuple(history),
-        collection=body.collection or collection_of(body.model),
+        collection=body.collection or named.collection,
         top_k=body.top_k,
         where=None if body.filter is None else from_json(body.filter),
         sampling=Sampling(body.max_completion_tokens or body.max_tokens, body.temperature, given),
         rewrite=body.rewrite,
         on_model_failure=body.on_model_failure,
+        profile=named.profile,
     )
 
 
@@ -190,27 +193,6 @@ def turns_of(messages: Sequence[ChatMessage], most: int) -> list[Message]:
     if turns[-1].role != "user" or not turns[-1].content.strip():
         raise BadInput("the last message must be the user's question, with text in it.")
     return turns
-
-
-def collection_of(model: str) -> str | None:
-    """The collection that a model name chooses: `librarian` the default one, `librarian/NAME` that one."""
-    if model == MODEL:
-        return None
-    prefix, _, name = model.partition("/")
-    if prefix != MODEL or not NAME.fullmatch(name):
-        raise UnknownModel(model)
-    return name
-
-
-class UnknownModel(BadInput):
-    """The request names a model that is not served."""
-
-    code = "model_not_found"
-    http_status = 404
-    param = "model"
-
-    def __init__(self, model: str) -> None:
-        super().__init__(f"there is no model '{model[:100]}'; use '{MODEL}' or '{MODEL}/COLLECTION' (GET /v1/models).")
 
 
 class TooManyMessages(BadInput):

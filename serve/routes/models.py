@@ -9,10 +9,11 @@ from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, Field
 
 from rag.answering import Librarian
+from rag.errors import ModelUnavailable
 from rag.schema import Scope
 from rag.settings import Settings
 from serve.access import reader
-from serve.routes.chat import MODEL, UnknownModel, collection_of
+from serve.model_names import MODEL, UnknownModel, chosen, of_profile
 from serve.routes.collections import visible, visible_one
 from serve.shapes import ErrorResponse
 
@@ -41,14 +42,20 @@ class ModelsResponse(BaseModel):
     responses={status: {"model": ErrorResponse} for status in (401, 503, 504, "default")},
 )
 async def models(request: Request, scope: Annotated[Scope, Depends(reader)]) -> ModelsResponse:
-    """`librarian` answers from the default collection, `librarian/NAME` from one in which you may see something."""
+    """`librarian` answers from the default collection, `librarian/NAME` from one in which you may see something.
+
+    `librarian:PROFILE` has another model of the chat model's server answer, where that has adapters.
+    """
     librarian: Librarian = request.app.state.librarian
     settings: Settings = request.app.state.settings
     async with asyncio.timeout(settings.request_timeout):
         found = await visible(librarian.retriever.index, scope)
+        profiles = await _choices(librarian)
     made = {alias: each.created or 0 for each in found for alias in each.aliases}
     named = [ModelBody(id=f"{MODEL}/{alias}", created=made[alias]) for alias in sorted(made)]
-    return ModelsResponse(data=[ModelBody(id=MODEL, created=made.get(settings.collection, 0)), *named])
+    default = made.get(settings.collection, 0)
+    others = [ModelBody(id=of_profile(each), created=default) for each in profiles]
+    return ModelsResponse(data=[ModelBody(id=MODEL, created=default), *named, *others])
 
 
 @router.get(
@@ -59,16 +66,31 @@ async def models(request: Request, scope: Annotated[Scope, Depends(reader)]) -> 
 async def model(
     request: Request,
     model: Annotated[
-        str, Path(max_length=160, description="`librarian` or `librarian/NAME`; the slash may be as it is")
+        str,
+        Path(
+            max_length=160,
+            description="`librarian`, `librarian/NAME`, `librarian:PROFILE`, or both; the slash may be as it is",
+        ),
     ],
     scope: Annotated[Scope, Depends(reader)],
 ) -> ModelBody:
-    """One of these names. 404 also where you may see nothing in its collection."""
+    """One of these names. 404 also where you may see nothing in its collection, or there is no such profile."""
     librarian: Librarian = request.app.state.librarian
     settings: Settings = request.app.state.settings
-    named = collection_of(model)
+    named = chosen(model)
     async with asyncio.timeout(settings.request_timeout):
-        found = await visible_one(librarian.retriever.index, named or settings.collection, scope)
-    if named and not found:
+        found = await visible_one(librarian.retriever.index, named.collection or settings.collection, scope)
+        if named.profile is not None:
+            await librarian.model.facts(named.profile)
+    if named.collection and not found:
         raise UnknownModel(model)
     return ModelBody(id=model, created=(found and found.created) or 0)
+
+
+async def _choices(librarian: Librarian) -> tuple[str, ...]:
+    """The profiles, where there is more than one; none while the chat model's server does not answer."""
+    try:
+        found = await librarian.model.profiles()
+    except ModelUnavailable:
+        return ()
+    return found if len(found) > 1 else ()

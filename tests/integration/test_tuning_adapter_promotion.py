@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import librarian
 from eval.errors import GateFailed
 from rag.errors import BadInput, LibrarianError, ModelUnavailable
+from rag.profiles import UnknownProfile
 from rag.settings import load
 from rag.tuning.card import Base, Card, Data
 from rag.tuning.in_service import InService, Promoted
@@ -84,8 +85,8 @@ def promote(name: str, questions: Path) -> Any:
     return run("tune", "promote", name, "--on", questions, "--remove-gold", "0", "--json")
 
 
-def asked_of(model: FakeModel) -> str:
-    run("ask", "Who builds a reef?", "--json")
+def asked_of(model: FakeModel, *options: str) -> str:
+    run("ask", "Who builds a reef?", "--json", *options)
     return str(model.chats[-1]["model"])
 
 
@@ -100,9 +101,13 @@ def test_promote_ask_rollback(registry: Registry, questions: Path, model: FakeMo
     numbers = {each.metric: each for each in registry.get("grounded").card.metrics}
     assert numbers["F1"].before is not None
     assert numbers["F1"].after > numbers["F1"].before
+    assert asked_of(model, "--profile", "fake") == "fake"
+    with pytest.raises(UnknownProfile, match="no profile 'absent', but grounded, fake"):
+        asked_of(model, "--profile", "absent")
 
     assert run("tune", "rollback", "--json")["switched"]["before"] == "grounded"
     assert asked_of(model) == "fake"
+    assert asked_of(model, "--profile", "grounded") == "grounded"
 
 
 def test_what_is_not_better_is_refused(registry: Registry, questions: Path, model: FakeModel) -> None:
