@@ -16,6 +16,8 @@ from rag.encoders.interface import Backend, Kind, Runtime, Vectors
 from rag.encoders.onnx_graph import why_not
 from rag.encoders.tokenized import Tokenized
 from rag.errors import EncoderError
+from rag.tuning.artefacts import check_tuned
+from rag.tuning.errors import ArtefactRefused
 
 # Where an accelerator that torch knows would show itself: asking torch costs seconds, looking here does not.
 _ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg", "/dev/dri/renderD128", "/dev/accel")
@@ -105,6 +107,12 @@ class LocalEncoder(Tokenized):
             return self._loaded
 
     def _load(self) -> Runtime:
+        try:
+            check_tuned(self._folder, "encoder")
+        except ArtefactRefused as error:
+            raise EncoderError(
+                f"encoder '{self.name}' cannot be used: {error} Set LIBRARIAN_ENCODER to another, or tune it again."
+            ) from None
         if self.backend in ("onnx-fp32", "onnx-int8"):
             if self._device not in (None, "cpu"):
                 raise EncoderError(

@@ -10,6 +10,8 @@ from typing import Any
 
 from rag.encoders.folder import PACKAGED, ModelFolder, find_folder, read_json
 from rag.errors import EncoderError, RerankerError
+from rag.tuning.artefacts import check_tuned
+from rag.tuning.errors import ArtefactRefused
 
 SETTING = "LIBRARIAN_RERANKER"
 
@@ -51,10 +53,15 @@ class RerankerFolder:
             raise self.refused("it holds no model (no .safetensors, no .json)") from error
 
     def check(self) -> None:
-        """Raises RerankerError, naming what is wrong, where this is no cross-encoder that can be read safely.
+        """Raises RerankerError, naming what is wrong, where this is no cross-encoder that can be read safely, or it was
+        tuned and is not what it was then.
 
         Only safetensors are read: a pickle runs whatever code its writer put into it.
         """
+        try:
+            check_tuned(self.files.path, "reranker")
+        except ArtefactRefused as error:
+            raise self.refused(str(error).removesuffix(".")) from None
         config = self._json("config.json", self._transformer)
         self._check_kind(config)
         names = set(self._tensors())

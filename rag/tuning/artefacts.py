@@ -27,13 +27,17 @@ class Artefact:
     card: Card
 
     def check(self, kind: Kind | None = None) -> None:
+        """Raise ArtefactRefused where the folder has another name than the card, and as `check_files` does."""
+        if self.card.name != self.folder.name:
+            raise ArtefactRefused(f"{self.folder} holds the card of '{self.card.name}': it was moved or copied.")
+        self.check_files(kind)
+
+    def check_files(self, kind: Kind | None = None) -> None:
         """Raise ArtefactRefused, naming the file, where it is of another kind, or a file is missing, cut short,
         changed, added, pickled, or code. Reads every file."""
         what = f"{self.card.kind} '{self.card.name}'"
         if kind is not None and self.card.kind != kind:
             raise ArtefactRefused(f"'{self.card.name}' is a tuned {self.card.kind}, and no {kind}.")
-        if self.card.name != self.folder.name:
-            raise ArtefactRefused(f"{self.folder} holds the card of '{self.card.name}': it was moved or copied.")
         found = {each.relative_to(self.folder).as_posix(): each for each in files_below(self.folder)}
         for name, path in found.items():
             _check_safe(what, name, path)
@@ -58,6 +62,12 @@ def open_artefact(folder: Path) -> Artefact:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise ArtefactRefused(f"{folder / CARD} cannot be read: {reason or error}.") from None
     return Artefact(folder, Card.from_json(text, str(folder / CARD)))
+
+
+def check_tuned(folder: Path, kind: Kind) -> None:
+    """Raise ArtefactRefused where a model's folder has a card and is not what it says; one without is anybody's."""
+    if (folder / CARD).is_file():
+        open_artefact(folder).check_files(kind)
 
 
 def seal(folder: Path, card: Card) -> Artefact:

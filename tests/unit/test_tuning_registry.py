@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag.encoders import LocalEncoder
 from rag.encoders.folder import hash_folder
-from rag.errors import BadInput, LibrarianError, SettingsError
+from rag.errors import BadInput, EncoderError, LibrarianError, RerankerError, SettingsError
+from rag.reranking import LocalReranker
 from rag.settings import Settings, load
 from rag.tuning import extra
-from rag.tuning.artefacts import Artefact, open_artefact, write_card
-from rag.tuning.card import Base, Card, Data, File, Measured
+from rag.tuning.artefacts import Artefact, check_tuned, open_artefact, write_card
+from rag.tuning.card import KINDS, Base, Card, Data, File, Measured
 from rag.tuning.errors import ArtefactExists, ArtefactNotFound, ArtefactRefused, ExtraMissing
 from rag.tuning.in_service import InService, Promoted
 from rag.tuning.readme import readme
@@ -46,6 +48,10 @@ def registry(tmp_path: Path) -> Registry:
 @pytest.fixture
 def made(registry: Registry) -> Artefact:
     """A finished artefact of two files."""
+    return make(registry)
+
+
+def make(registry: Registry, kind: str = "encoder") -> Artefact:
     import numpy as np
     from safetensors.numpy import save_file
 
@@ -53,7 +59,7 @@ def made(registry: Registry) -> Artefact:
     folder.mkdir()
     save_file({"weight": np.arange(64, dtype=np.float32)}, folder / "model.safetensors")
     (folder / "config.json").write_text('{"hidden_size": 8}')
-    return registry.add(folder, card())
+    return registry.add(folder, card(kind=kind))
 
 
 def test_a_finished_training_appears_whole_with_both_forms_of_its_card(registry: Registry, made: Artefact) -> None:
@@ -86,6 +92,12 @@ def test_an_unknown_name_says_where_to_look(registry: Registry) -> None:
 def cut_short(folder: Path) -> None:
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[:-20])
+
+
+def flipped(folder: Path) -> None:
+    whole = bytearray((folder / "model.safetensors").read_bytes())
+    whole[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(bytes(whole))
 
 
 def changed(folder: Path) -> None:
@@ -121,35 +133,60 @@ def moved(folder: Path) -> None:
     write_card(Artefact(folder, replace(found.card, name="another")))
 
 
+HARMS = [
+    (cut_short, r"model\.safetensors"),
+    (flipped, r"corrupt: model\.safetensors"),
+    (changed, r"config\.json is not what it was"),
+    (missing, r"config\.json is missing"),
+    (pickled, r"pytorch_model\.bin, which is pickled"),
+    (with_code, r"modeling\.py, which is code"),
+    (added, r"adapter_config\.json was added"),
+    (broken_card, r"card\.json is no card"),
+]
+
+
 @pytest.mark.parametrize(
-    ("harm", "said"),
-    [
-        (cut_short, "model.safetensors"),
-        (changed, "config.json is not what it was"),
-        (missing, "config.json is missing"),
-        (pickled, "pytorch_model.bin, which is pickled"),
-        (with_code, "modeling.py, which is code"),
-        (added, "adapter_config.json was added"),
-        (without_card, "card.json cannot be read"),
-        (broken_card, "card.json is no card"),
-        (moved, "the card of 'another'"),
-    ],
+    ("harm", "said"), [*HARMS, (without_card, r"card\.json cannot be read"), (moved, "the card of 'another'")]
 )
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_is_not_as_it_was_made_is_refused_by_name(
-    registry: Registry, made: Artefact, harm: Callable[[Path], None], said: str
+    registry: Registry, kind: str, harm: Callable[[Path], None], said: str
 ) -> None:
-    harm(made.folder)
+    harm(make(registry, kind).folder)
     with pytest.raises(ArtefactRefused, match=said):
         registry.get("mine")
 
 
-def test_a_flipped_bit_in_the_weights_is_found(registry: Registry, made: Artefact) -> None:
-    path = made.folder / "model.safetensors"
-    whole = bytearray(path.read_bytes())
-    whole[-1] ^= 1
-    path.write_bytes(bytes(whole))
-    with pytest.raises(ArtefactRefused, match=r"corrupt: model\.safetensors"):
-        registry.get("mine")
+@pytest.mark.parametrize(("harm", "said"), HARMS)
+def test_what_is_in_service_and_not_as_it_was_made_is_refused_when_it_is_loaded(
+    registry: Registry, harm: Callable[[Path], None], said: str
+) -> None:
+    folder = make(registry, "encoder").folder
+    harm(folder)
+    with pytest.raises(EncoderError, match=f"'{folder}' cannot be used: .*{said}") as refused:
+        LocalEncoder(str(folder), "cpu").encode_query("x")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("harm", "said"), HARMS)
+def test_a_reranker_in_service_too(registry: Registry, harm: Callable[[Path], None], said: str) -> None:
+    folder = make(registry, "reranker").folder
+    harm(folder)
+    for use in (LocalReranker(str(folder), "cpu").check, LocalReranker(str(folder), "cpu").warm_up):
+        with pytest.raises(RerankerError, match=f"'{folder}' cannot be used: .*{said}"):
+            use()
+
+
+def test_a_model_of_another_kind_is_no_encoder_and_no_reranker(registry: Registry) -> None:
+    folder = make(registry, "adapter").folder
+    with pytest.raises(EncoderError, match="'mine' is a tuned adapter, and no encoder"):
+        LocalEncoder(str(folder), "cpu").encode_query("x")
+    with pytest.raises(RerankerError, match="'mine' is a tuned adapter, and no reranker"):
+        LocalReranker(str(folder), "cpu").check()
+
+
+def test_a_tuned_model_may_lie_in_a_folder_of_another_name(registry: Registry, made: Artefact, tmp_path: Path) -> None:
+    check_tuned(made.folder.rename(tmp_path / "elsewhere"), "encoder")
 
 
 def test_another_kind_is_refused(registry: Registry, made: Artefact) -> None:
