@@ -1,6 +1,6 @@
 """One change of retrieval's settings at a time: how well it finds, and what it costs.
 
-    python benchmarks/ablation.py [--data FOLDER] [--keep FOLDER] [--reranker FOLDER]
+    python benchmarks/ablation.py [--data FOLDER] [--keep FOLDER] [--reranker FOLDER] [--sparse FOLDER]
         [--rows KEY,KEY] [--only quality|time] [--queries 100] [--rounds 2] [--again]
 
 Three sets of questions. SciFact's train split, and sentences of the Kubernetes pages that link to another page
@@ -58,6 +58,7 @@ def _arguments() -> argparse.Namespace:
         help="folder for vectors, index and results",
     )
     parser.add_argument("--reranker", metavar="FOLDER", help="a cross-encoder, for one more row")
+    parser.add_argument("--sparse", metavar="FOLDER", help="a learned sparse encoder (SPLADE), for one more row")
     parser.add_argument("--rows", metavar="KEY,KEY", help="measure these only (default: all)")
     parser.add_argument("--only", choices=("quality", "time"), help="measure this only")
     parser.add_argument("--queries", type=int, default=100, help="queries to time (default: 100)")
@@ -66,7 +67,7 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if min(arguments.queries, arguments.rounds) < 1:
         parser.error("--queries and --rounds are 1 or more")
-    known = [each.key for each in rows(arguments.reranker)]
+    known = [each.key for each in rows(arguments.reranker, arguments.sparse)]
     arguments.rows = arguments.rows.split(",") if arguments.rows else known
     if unknown := set(arguments.rows) - set(known):
         parser.error(f"--rows: {', '.join(sorted(unknown))} is none of {', '.join(known)}")

@@ -14,7 +14,7 @@ from eval.indexing import Indexed
 from eval.metrics import measure
 from eval.runs import Ranked
 from eval.searching import Searcher
-from rag.encoders import Bm25Encoder, DenseEncoder
+from rag.encoders import DenseEncoder, SparseEncoder
 from rag.index.interface import AsyncIndex
 from rag.reranking import open_reranker
 from rag.retrieval import Retriever
@@ -34,7 +34,7 @@ class Ready:
     """Settings, the encoders that they name, and the collection to ask."""
 
     settings: Settings
-    encoders: tuple[DenseEncoder, Bm25Encoder]
+    encoders: tuple[DenseEncoder, SparseEncoder]
     indexed: Indexed
 
     def search(self, index: AsyncIndex, top_k: int | None = None, neighbours: bool = True) -> Search:

@@ -49,8 +49,8 @@ ROWS: Sequence[Row] = (
 )
 
 
-def rows(reranker: str | None) -> Sequence[Row]:
-    """All of them, and one with a reranker where there is one."""
-    if not reranker:
-        return ROWS
-    return (*ROWS, Row("reranker", "`reranker`, the best 50 in .5 s at most", {"reranker": reranker}))
+def rows(reranker: str | None, sparse: str | None = None) -> Sequence[Row]:
+    """All of them, and one more for each model that was given."""
+    more = [Row("learned-sparse", "`sparse_encoder`: a learned one in BM25's place", {"sparse_encoder": sparse})]
+    more += [Row("reranker", "`reranker`, the best 50 in .5 s at most", {"reranker": reranker})]
+    return (*ROWS, *(each for each, given in zip(more, (sparse, reranker), strict=True) if given))

@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
         links(arguments.data / "kubernetes" / "pages"),
         questions(arguments.data / "chunking"),
     )
-    every = rows(arguments.reranker)
+    every = rows(arguments.reranker, arguments.sparse)
     results = _Results(arguments.keep / "results", arguments.again)
     with shown_progress() as show:
         bench = Bench(arguments.keep, _local(), show)

@@ -22,7 +22,7 @@ from eval.runs import Run
 from eval.searching import RankedDocuments, Searcher
 from eval.statistics import bootstrap_interval
 from eval.turns import Turns, as_searched
-from rag.encoders import Bm25Encoder, DenseEncoder, dense_encoder, sparse_encoder
+from rag.encoders import DenseEncoder, SparseEncoder, dense_encoder, sparse_encoder
 from rag.index import open_async_index, open_index
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ async def _measured(
     configuration: Configuration,
     where: Settings,
     indexed: Indexed,
-    encoders: tuple[DenseEncoder, Bm25Encoder],
+    encoders: tuple[DenseEncoder, SparseEncoder],
     show: Show,
 ) -> tuple[Result, Run]:
     queries = await as_searched(asked.dataset.queries, configuration.turns, configuration.settings)
@@ -181,9 +181,9 @@ class _Encoders:
     """One encoder in memory for all configurations that agree on it."""
 
     def __init__(self) -> None:
-        self._made: dict[str, tuple[DenseEncoder, Bm25Encoder]] = {}
+        self._made: dict[str, tuple[DenseEncoder, SparseEncoder]] = {}
 
-    def of(self, settings: Settings) -> tuple[DenseEncoder, Bm25Encoder]:
+    def of(self, settings: Settings) -> tuple[DenseEncoder, SparseEncoder]:
         names = [name for name in type(settings).model_fields if name.startswith(("encoder", "bm25", "query_prefix"))]
         key = repr([(name, getattr(settings, name)) for name in names])
         if key not in self._made:

@@ -16,7 +16,7 @@ from eval.errors import IndexingFailed
 from eval.matching import names_anywhere, names_below
 from eval.progress import Show
 from rag.collections import fingerprint
-from rag.encoders import Bm25Encoder, DenseEncoder, identity
+from rag.encoders import DenseEncoder, SparseEncoder, identity
 from rag.errors import BadInput, CollectionNotFound, FingerprintMismatch
 from rag.feeding import JOB_SETTINGS, Handed, Ingestor
 from rag.index.interface import Index
@@ -31,7 +31,7 @@ OWN_PREFIX = "eval-"
 POLL_SECONDS = 0.1
 
 # The command hands in the ingestion engine, which this package does not import.
-OpenIngestor = Callable[[Settings, Index, DenseEncoder, Bm25Encoder], Ingestor]
+OpenIngestor = Callable[[Settings, Index, DenseEncoder, SparseEncoder], Ingestor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def own_index(settings: Settings) -> Settings:
     return settings.model_copy(update={"data_dir": settings.data_dir / FOLDER})
 
 
-def collection_name(dataset: Dataset, settings: Settings, dense: DenseEncoder, sparse: Bm25Encoder) -> str:
+def collection_name(dataset: Dataset, settings: Settings, dense: DenseEncoder, sparse: SparseEncoder) -> str:
     """The same for all settings that index a dataset's documents alike, whatever they say of retrieval."""
     known = fingerprint(dense, sparse)
     built = {**known, "dense": identity(known["dense"]), "chunk_tokens": settings.chunk_tokens}
@@ -68,7 +68,7 @@ def bring_in(
     index: Index,
     settings: Settings,
     dataset: Dataset,
-    encoders: tuple[DenseEncoder, Bm25Encoder],
+    encoders: tuple[DenseEncoder, SparseEncoder],
     open_ingestor: OpenIngestor,
     show: Show,
 ) -> Indexed:
@@ -125,7 +125,7 @@ def drop(index: Index, name: str) -> None:
         index.drop(index.describe(name).name)
 
 
-def _handed(dataset: Dataset, settings: Settings, name: str, encoders: tuple[DenseEncoder, Bm25Encoder]) -> Handed:
+def _handed(dataset: Dataset, settings: Settings, name: str, encoders: tuple[DenseEncoder, SparseEncoder]) -> Handed:
     return Handed(
         action="run",
         sources=(str(dataset.source),),

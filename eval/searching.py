@@ -12,7 +12,7 @@ from eval.datasets import Query
 from eval.progress import Show
 from eval.result import Latency, Throughput
 from eval.runs import Ranked
-from rag.encoders import Bm25Encoder, DenseEncoder
+from rag.encoders import DenseEncoder, SparseEncoder
 from rag.index.interface import AsyncIndex
 from rag.reranking import open_reranker
 from rag.retrieval import Retriever
@@ -46,7 +46,7 @@ class Searcher:
     def __init__(
         self,
         index: AsyncIndex,
-        encoders: tuple[DenseEncoder, Bm25Encoder],
+        encoders: tuple[DenseEncoder, SparseEncoder],
         settings: Settings,
         collection: str,
         names: Mapping[str, str],

@@ -14,7 +14,7 @@ from ingest.report import Drift, Failure, PlanReport, Progress, Report
 from ingest.run import Run, empty
 from ingest.sources.interface import Source
 from ingest.target import Target
-from rag.encoders import Bm25Encoder, DenseEncoder
+from rag.encoders import DenseEncoder, SparseEncoder
 from rag.index.interface import Index
 from rag.settings import Settings
 
@@ -29,7 +29,7 @@ class IngestJob:
         self,
         index: Index,
         dense: DenseEncoder,
-        sparse: Bm25Encoder,
+        sparse: SparseEncoder,
         settings: Settings,
         options: Options | None = None,
     ) -> None:

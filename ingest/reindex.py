@@ -26,7 +26,7 @@ from ingest.pipeline import WINDOW
 from ingest.report import Progress
 from ingest.writer import Writer
 from rag.collections import check_readable, differences, fingerprint, make_unnamed, own_name
-from rag.encoders import Bm25Encoder, DenseEncoder
+from rag.encoders import DenseEncoder, SparseEncoder
 from rag.errors import BadInput, Cancelled, CollectionExists, CollectionNotFound, IndexUnavailable
 from rag.index.interface import CollectionInfo, Index
 from rag.payload import HEADS
@@ -66,7 +66,7 @@ class Reindex:
         self,
         index: Index,
         dense: DenseEncoder,
-        sparse: Bm25Encoder,
+        sparse: SparseEncoder,
         settings: Settings,
         batch: int = WINDOW,
         on_progress: Callable[[Progress], None] = lambda _: None,

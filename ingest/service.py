@@ -21,7 +21,7 @@ from ingest.work import Work, handed_work, upload_work
 from ingest.writer import Writer
 from rag.collections import fingerprint
 from rag.documents import groups_of
-from rag.encoders import Bm25Encoder, DenseEncoder, same_encoder
+from rag.encoders import DenseEncoder, SparseEncoder, same_encoder
 from rag.errors import (
     BadInput,
     Cancelled,
@@ -70,7 +70,7 @@ class Service:
         settings: Settings,
         index: Index,
         dense: DenseEncoder,
-        sparse: Bm25Encoder,
+        sparse: SparseEncoder,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         stale_seconds: float = STALE_SECONDS,
     ) -> None:

@@ -9,7 +9,7 @@ from ingest.loading.interface import Limits
 from ingest.pool import PreparePool, WorkerSpec
 from ingest.writer import Writer
 from rag.collections import find_for_writing, fingerprint, make
-from rag.encoders import Bm25Encoder, DenseEncoder
+from rag.encoders import DenseEncoder, SparseEncoder
 from rag.index.interface import Index
 from rag.records import check_not_reserved
 from rag.schema import Scope
@@ -22,7 +22,7 @@ class Target:
     `name` is its own name (not the alias), None while there is none.
     """
 
-    def __init__(self, index: Index, settings: Settings, dense: DenseEncoder, sparse: Bm25Encoder) -> None:
+    def __init__(self, index: Index, settings: Settings, dense: DenseEncoder, sparse: SparseEncoder) -> None:
         """Raises FingerprintMismatch where there is one that was built with something else, BadInput for a bad name."""
         check_not_reserved(settings.collection)
         self.dense = dense

@@ -14,7 +14,7 @@ from ingest.sources import open_sources
 from ingest.sources.interface import Source
 from ingest.sources.stoppable import Stoppable
 from ingest.uploads import UploadSource
-from rag.encoders import Bm25Encoder, DenseEncoder
+from rag.encoders import DenseEncoder, SparseEncoder
 from rag.errors import BadInput, SettingsError
 from rag.feeding import JOB_SETTINGS, Handed, Upload
 from rag.index.interface import Index
@@ -28,7 +28,7 @@ class Work(Protocol):
     """The work of one job."""
 
     def run(
-        self, index: Index, dense: DenseEncoder, sparse: Bm25Encoder, on_progress: OnProgress, cancelled: IsCancelled
+        self, index: Index, dense: DenseEncoder, sparse: SparseEncoder, on_progress: OnProgress, cancelled: IsCancelled
     ) -> dict[str, Any]:
         """Do it; returns the report as plain JSON. Raises what IngestJob raises, Cancelled among it."""
         ...
@@ -46,7 +46,7 @@ class UploadWork:
     parts: Mapping[tuple[str, ...], UploadSource]
 
     def run(
-        self, index: Index, dense: DenseEncoder, sparse: Bm25Encoder, on_progress: OnProgress, cancelled: IsCancelled
+        self, index: Index, dense: DenseEncoder, sparse: SparseEncoder, on_progress: OnProgress, cancelled: IsCancelled
     ) -> dict[str, Any]:
         """As in Work."""
         whole: Report | None = None
@@ -78,7 +78,7 @@ class HandedWork:
         self._source: Source | None = None
 
     def run(
-        self, index: Index, dense: DenseEncoder, sparse: Bm25Encoder, on_progress: OnProgress, cancelled: IsCancelled
+        self, index: Index, dense: DenseEncoder, sparse: SparseEncoder, on_progress: OnProgress, cancelled: IsCancelled
     ) -> dict[str, Any]:
         """As in Work."""
         handed = self._handed

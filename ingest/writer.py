@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ingest.chunking import Prepared
-from rag.encoders import Bm25Encoder, Vectors
+from rag.encoders import Fields, SparseEncoder, Vectors
 from rag.index.interface import Index, Record
 from rag.payload import WHOLE, WRITING, to_payload
 from rag.point_ids import point_id
@@ -40,7 +40,7 @@ class Part:
 class Writer:
     """Writes to and deletes from one collection, for one tenant."""
 
-    def __init__(self, index: Index, collection: str, scope: Scope, sparse: Bm25Encoder, chunker: str) -> None:
+    def __init__(self, index: Index, collection: str, scope: Scope, sparse: SparseEncoder, chunker: str) -> None:
         self._index = index
         self._collection = collection
         self._scope = scope
@@ -94,12 +94,16 @@ class Writer:
     def _records(self, part: Part) -> list[Record]:
         if part.vectors is None or len(part.vectors) != len(part.chunks):
             raise ValueError("a part must be encoded before it is written")
+        title = part.document.title
+        sparse = self._sparse.encode_passages(
+            [Fields(title, each.chunk.heading_path, each.embedded) for each in part.chunks]
+        )
         return [
             Record(
                 id=point_id(part.document, prepared.chunk.ordinal, self._chunker, self._scope),
                 dense=vector.tolist(),
-                sparse=self._sparse.encode_passage(part.document.title, prepared.chunk.heading_path, prepared.embedded),
+                sparse=terms,
                 payload=to_payload(part.document, prepared.chunk, part.total, part.stamp),
             )
-            for prepared, vector in zip(part.chunks, part.vectors, strict=True)
+            for prepared, vector, terms in zip(part.chunks, part.vectors, sparse, strict=True)
         ]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from rag.encoders import Bm25Encoder, DenseEncoder, describe, identity, same_encoder
+from rag.encoders import DenseEncoder, SparseEncoder, describe, identity, same_encoder
 from rag.errors import CollectionExists, CollectionNotFound, FingerprintMismatch
 from rag.index.interface import Collection, CollectionInfo, CollectionSpec, Index
 
@@ -24,7 +24,7 @@ _WEIGHTS = ("title_weight", "heading_weight")
 Fingerprint = Mapping[str, Any]
 
 
-def fingerprint(dense: DenseEncoder, sparse: Bm25Encoder) -> dict[str, Any]:
+def fingerprint(dense: DenseEncoder, sparse: SparseEncoder) -> dict[str, Any]:
     """What a reader's encoders must share with the collection's."""
     return {"format": FORMAT, "dense": dict(dense.fingerprint), "sparse": dict(sparse.fingerprint)}
 
@@ -60,7 +60,9 @@ def built_with(info: CollectionInfo) -> list[str]:
 
 
 def _same(part: str, found: Any, wanted: Any) -> bool:
-    if part == "dense" and isinstance(found, dict):  # a moved folder or a restarted server is the same encoder
+    if isinstance(found, dict) and (
+        part == "dense" or "sha256" in wanted
+    ):  # a moved folder or a restarted server is the same encoder
         return same_encoder(found, wanted)
     return bool(found == wanted)
 
@@ -117,6 +119,8 @@ def own_name(alias: str, expected: Fingerprint) -> str:
 def _describe(part: str, value: Any) -> str:
     if isinstance(value, dict) and part == "dense":
         return f"encoder {describe(value)}"
+    if isinstance(value, dict) and part == "sparse" and "sha256" in value:
+        return f"sparse encoder {describe(value)}"
     if isinstance(value, dict) and part == "sparse":
         weights = [f", {name.replace('_', ' ')} {value[name]}" for name in _WEIGHTS if name in value]
         return f"keywords by {value.get('name')} ({value.get('language')}{''.join(weights)})"

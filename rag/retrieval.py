@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from rag.collections import check_readable, fingerprint
 from rag.diversity import DIVERSIFIED, diversified
-from rag.encoders import Bm25Encoder, DenseEncoder
+from rag.encoders import DenseEncoder, SparseEncoder
 from rag.errors import BadInput
 from rag.evidence import with_document_evidence
 from rag.fusion import Ranked, fuse, ranked
@@ -38,7 +38,7 @@ class Retriever:
         self,
         index: AsyncIndex,
         dense: DenseEncoder,
-        sparse: Bm25Encoder,
+        sparse: SparseEncoder,
         settings: Settings,
         reranker: Reranker | None = None,
     ) -> None:
@@ -51,7 +51,7 @@ class Retriever:
         self._calibrations: dict[str, Calibration] = {}  # by the collection's own name
 
     @property
-    def encoders(self) -> tuple[DenseEncoder, Bm25Encoder]:
+    def encoders(self) -> tuple[DenseEncoder, SparseEncoder]:
         """The dense and the sparse encoder, for what else is done in this process: one model in memory."""
         return self._dense, self._sparse
 
@@ -173,7 +173,7 @@ class Retriever:
         return count * (1 + self._settings.neighbours_before + self._settings.neighbours_after)
 
     def _terms(self, text: str) -> tuple[int, ...]:
-        return self._sparse.encode_document(text).indices
+        return self._sparse.terms(text)
 
     def _ranked(self, dense: Sequence[Hit], sparse: Sequence[Hit], count: int) -> list[Ranked]:
         """As many of both legs' hits, best first, as may be needed for `count` passages."""

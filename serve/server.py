@@ -19,7 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from rag.answering import Librarian
-from rag.encoders import Bm25Encoder, DenseEncoder
+from rag.encoders import DenseEncoder, SparseEncoder
 from rag.errors import LibrarianError
 from rag.feeding import Ingestor
 from rag.index import Index, holder, sync_side
@@ -31,7 +31,7 @@ from serve.engine.model import served_folder
 from serve.idle import Idle
 
 # Makes the engine that takes documents in, which this package does not know.
-OpenIngestor = Callable[[Settings, Index, DenseEncoder, Bm25Encoder], Ingestor]
+OpenIngestor = Callable[[Settings, Index, DenseEncoder, SparseEncoder], Ingestor]
 
 IDLE_SECONDS = 75  # more than the 60 after which common proxies drop a connection themselves
 LAST_WORDS_SECONDS = 1.0  # beyond the grace, for requests that were cut off

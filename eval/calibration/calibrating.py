@@ -14,7 +14,7 @@ from eval.datasets import Dataset
 from eval.errors import DatasetError
 from eval.indexing import Indexed, OpenIngestor, bring_in, collection_name, existing, own_index
 from eval.progress import Show
-from rag.encoders import Bm25Encoder, DenseEncoder, dense_encoder, sparse_encoder
+from rag.encoders import DenseEncoder, SparseEncoder, dense_encoder, sparse_encoder
 from rag.index import open_async_index, open_index
 from rag.relevance import METADATA, Calibration
 from rag.retrieval import Retriever
@@ -97,7 +97,7 @@ async def _seen(
     dataset: Dataset,
     settings: Settings,
     indexed: Indexed,
-    encoders: tuple[DenseEncoder, Bm25Encoder],
+    encoders: tuple[DenseEncoder, SparseEncoder],
     show: Show,
 ) -> tuple[list[Evidence], list[Evidence]]:
     """What each question's search says, with its relevant documents and without them."""

@@ -14,7 +14,7 @@ from eval.make.candidates import sections
 from eval.make.making import make_questions, source_of
 from eval.progress import Show
 from eval.tune.questions import feedback_documents, from_feedback, from_model, from_qrels, from_structure
-from rag.encoders import Bm25Encoder, DenseEncoder, dense_encoder, sparse_encoder
+from rag.encoders import DenseEncoder, SparseEncoder, dense_encoder, sparse_encoder
 from rag.errors import BadInput
 from rag.index import Index, open_index
 from rag.schema import Scope
@@ -53,7 +53,7 @@ class _Corpus:
 
     where: Settings
     indexed: Indexed
-    encoders: tuple[DenseEncoder, Bm25Encoder]
+    encoders: tuple[DenseEncoder, SparseEncoder]
 
     @property
     def uris(self) -> dict[str, str]:

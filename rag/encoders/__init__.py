@@ -1,4 +1,4 @@
-"""Text to vectors: dense (an embedding model, here or behind a URL) and sparse (Qdrant's BM25).
+"""Text to vectors: dense (an embedding model, here or behind a URL) and sparse (Qdrant's BM25, or a learned encoder).
 
 Loading a model takes seconds, so nothing is loaded before the first text must be encoded: a fingerprint or a re-run
 with nothing to do costs a file hash, not a model.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rag.encoders.batching import BatchedEncoder
 from rag.encoders.bm25 import Bm25Encoder
 from rag.encoders.fingerprints import describe, identity, same_encoder
-from rag.encoders.interface import MAX_CHUNK_TOKENS, DenseEncoder, Vectors
+from rag.encoders.interface import MAX_CHUNK_TOKENS, DenseEncoder, Fields, SparseEncoder, Vectors
 from rag.encoders.local import LocalEncoder
 from rag.encoders.prefixed import PrefixedEncoder
 from rag.encoders.query_cache import CachedEncoder, cache_within
@@ -21,13 +21,18 @@ if TYPE_CHECKING:
     from rag.encoders.remote import RemoteEncoder
     from rag.settings import Settings
 
+BM25 = "bm25"
+
 __all__ = [
+    "BM25",
     "MAX_CHUNK_TOKENS",
     "Bm25Encoder",
     "CachedEncoder",
     "DenseEncoder",
+    "Fields",
     "LocalEncoder",
     "PrefixedEncoder",
+    "SparseEncoder",
     "TokenCounter",
     "Vectors",
     "cache_within",
@@ -55,9 +60,14 @@ def query_encoder(settings: Settings) -> DenseEncoder:
     return _prefixed(CachedEncoder(encoder, settings.query_cache) if settings.query_cache else encoder, settings)
 
 
-def sparse_encoder(settings: Settings) -> Bm25Encoder:
-    """The keyword encoder that the settings name."""
-    return Bm25Encoder(settings.bm25_language, settings.bm25_title_weight, settings.bm25_heading_weight)
+def sparse_encoder(settings: Settings) -> SparseEncoder:
+    """The sparse encoder that the settings name; nothing is loaded yet."""
+    bm25 = Bm25Encoder(settings.bm25_language, settings.bm25_title_weight, settings.bm25_heading_weight)
+    if settings.sparse_encoder == BM25:
+        return bm25
+    from rag.encoders.learned import LearnedSparseEncoder
+
+    return LearnedSparseEncoder(settings.sparse_encoder, bm25, settings.encoder_device, settings.encoder_threads)
 
 
 def _encoder(settings: Settings) -> DenseEncoder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rag.encoders.interface import Fields
 from rag.errors import EncoderError
 from rag.schema import SparseVector
 
@@ -43,6 +44,14 @@ class Bm25Encoder:
         repeated = [title] * (self._weights["title_weight"] - 1)
         repeated += list(headings) * (self._weights["heading_weight"] - 1)
         return self.encode_document("\n".join([*repeated, embedded]))
+
+    def encode_passages(self, passages: Sequence[Fields]) -> list[SparseVector]:
+        """The same for many."""
+        return [self.encode_passage(*each) for each in passages]
+
+    def terms(self, text: str) -> tuple[int, ...]:
+        """The text's terms."""
+        return self.encode_document(text).indices
 
     def encode_query(self, text: str) -> SparseVector:
         """A query's terms."""

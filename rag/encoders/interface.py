@@ -1,13 +1,15 @@
-"""What the rest of the project asks of a dense encoder, wherever it runs."""
+"""What the rest of the project asks of an encoder, dense or sparse, wherever it runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rag.schema import SparseVector
 
 Vectors = NDArray[np.float32]
 
@@ -60,6 +62,35 @@ class DenseEncoder(Protocol):
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """Character span of each token of `text`, special tokens left out."""
+        ...
+
+
+class Fields(NamedTuple):
+    """A passage as its sparse vector is made: `embedded` is its text with title and headings before it, once."""
+
+    title: str
+    headings: Sequence[str]
+    embedded: str
+
+
+class SparseEncoder(Protocol):
+    """Text to sparse vectors. Thread-safe."""
+
+    @property
+    def fingerprint(self) -> Mapping[str, Any]:
+        """What must be equal between writer and reader. `idf` False: the index must not weigh terms by rarity."""
+        ...
+
+    def encode_passages(self, passages: Sequence[Fields]) -> list[SparseVector]:
+        """A vector for each passage, in their order."""
+        ...
+
+    def encode_query(self, text: str) -> SparseVector:
+        """The query's vector."""
+        ...
+
+    def terms(self, text: str) -> tuple[int, ...]:
+        """The words of a text, stemmed, without stop words, as numbers: what relevance compares (`rag.relevance`)."""
         ...
 
 

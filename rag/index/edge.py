@@ -75,18 +75,20 @@ class Shard:
             self._edge = edge.EdgeShard.load(str(folder))
 
     @staticmethod
-    def create(folder: Path, dense_size: int, ids_tell_documents: bool) -> None:
+    def create(folder: Path, dense_size: int, ids_tell_documents: bool, idf: bool = True) -> None:
         """Make an empty shard with its payload indexes and close it again.
 
-        `ids_tell_documents`: all that will have a `doc` has an id of `rag.point_ids`, so that needs no index.
+        `ids_tell_documents`: all that will have a `doc` has an id of `rag.point_ids`, so that needs no index. `idf`:
+        sparse terms are weighed by their rarity.
         """
+        modifier = edge.Modifier.Idf if idf else None
         config = edge.EdgeConfig(
             # Cold: mapped as it is read. Reading everything at the opening takes as long as the first query then
             # does, and memory of the size of the vectors in processes that only write.
             vectors={
                 DENSE: edge.EdgeVectorParams(size=dense_size, distance=edge.Distance.Cosine, memory=edge.Memory.Cold)
             },
-            sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+            sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=modifier)},
         )
         update = edge.UpdateOperation
         with _engine(folder):

@@ -98,7 +98,7 @@ class EmbeddedIndex:
             hidden = self._collections / f".new-{uuid.uuid4().hex}"
             try:
                 hidden.mkdir()
-                Shard.create(hidden / "shard", spec.dense_size, ids_tell_documents(spec.metadata))
+                Shard.create(hidden / "shard", spec.dense_size, ids_tell_documents(spec.metadata), spec.idf)
                 write_json(hidden / "collection.json", {"format": _FORMAT, **asdict(spec)})
                 hidden.rename(self._collections / name)
                 sync_folder(self._collections)

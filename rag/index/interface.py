@@ -37,6 +37,12 @@ class CollectionSpec:
     dense_size: int
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def idf(self) -> bool:
+        """Whether the index weighs sparse terms by rarity: yes, unless the `sparse` fact says `idf` False."""
+        sparse = self.metadata.get(SPARSE)
+        return not (isinstance(sparse, Mapping) and sparse.get("idf") is False)
+
 
 @dataclass(frozen=True, slots=True)
 class Collection:
@@ -78,7 +84,7 @@ class DenseLeg:
 
 @dataclass(frozen=True, slots=True)
 class SparseLeg:
-    """Highest dot product with inverse document frequency applied: at most `limit` hits."""
+    """Highest dot product, terms weighed as the collection's `idf` says: at most `limit` hits."""
 
     vector: SparseVector
     limit: int

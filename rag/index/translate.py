@@ -98,7 +98,9 @@ def collection_options(spec: CollectionSpec, spread: Spread) -> dict[str, Any]:
     return {
         **spread.options(),
         "vectors_config": {DENSE: models.VectorParams(size=spec.dense_size, distance=models.Distance.COSINE)},
-        "sparse_vectors_config": {SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+        "sparse_vectors_config": {
+            SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF if spec.idf else models.Modifier.NONE)
+        },
         "metadata": dict(spec.metadata),
     }
 

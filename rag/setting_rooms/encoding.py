@@ -48,6 +48,9 @@ class Encoding(BaseModel):
     query_cache: int = Field(
         10_000, ge=0, le=1_000_000, description="latest queries whose vectors are remembered; 0: none"
     )
+    sparse_encoder: str = Field(
+        "bm25", description="the keyword leg: bm25, or a folder or hub name of a learned sparse encoder (SPLADE)"
+    )
     bm25_language: str = Field("english", description="stemming and stop words of the keyword leg")
     bm25_title_weight: int = Field(
         1, ge=1, le=20, description="how often the words of a document's title count in the keyword leg"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rag.embedded import embedded_text
-from rag.encoders import Bm25Encoder, DenseEncoder
+from rag.encoders import DenseEncoder, SparseEncoder
 from rag.fusion import fuse, ranked
 from rag.index.interface import DenseLeg, Index, Leg, Payload, SparseLeg
 from rag.payload import DOCUMENT
@@ -63,7 +63,7 @@ class Miner:
         index: Index,
         collection: str,
         scope: Scope,
-        encoders: tuple[DenseEncoder, Bm25Encoder],
+        encoders: tuple[DenseEncoder, SparseEncoder],
         names: Mapping[str, str],
         *,
         negatives: int,

@@ -56,6 +56,22 @@ class TestRanking:
             assert away[-1].score == pytest.approx(-1, abs=1e-3)
             assert all(-1 <= hit.score <= 1 for hit in (*towards, *away))
 
+    def test_weights_that_were_learnt_are_not_weighed_by_rarity_again(self, index: Index, names: Names) -> None:
+        vectors, words = self.corpus()
+        index.create(names.docs, CollectionSpec(self.DIMENSIONS, {"sparse": {"name": "splade", "idf": False}}))
+        index.upsert(
+            names.docs,
+            [record(n, dense=vectors[n].tolist(), sparse=words[n]) for n in range(self.COUNT)],
+            Scope.owner("even"),
+        )
+        asked = dict(zip((1, 2, 3, 17), (1.0, 0.5, 2.0, 1.0), strict=True))
+        (hits,) = index.query(
+            names.docs, [SparseLeg(SparseVector(tuple(asked), tuple(asked.values())), 10)], Scope.owner("even")
+        )
+        held = [dict(zip(each.indices, each.values, strict=True)) for each in words]
+        products = sorted(sum(asked.get(word, 0) * weight for word, weight in each.items()) for each in held)[::-1]
+        assert [hit.score for hit in hits] == pytest.approx(products[:10], rel=1e-4)
+
     def test_sparse_scores_are_dot_products_with_the_whole_collections_idf(self, index: Index, names: Names) -> None:
         """idf = ln(1 + (N - df + 0.5) / (df + 0.5)) with N and df over all tenants, whatever the filter."""
         _, words = self.filled(index, names.docs)
