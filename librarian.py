@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from rag.encoders import Bm25Encoder, DenseEncoder
+    from rag.encoders import DenseEncoder, SparseEncoder
     from rag.feeding import Ingestor
     from rag.index import Index
     from rag.settings import Settings
@@ -89,7 +89,7 @@ def build() -> typer.Typer:
     return app
 
 
-def open_ingestor(settings: Settings, index: Index, dense: DenseEncoder, sparse: Bm25Encoder) -> Ingestor:
+def open_ingestor(settings: Settings, index: Index, dense: DenseEncoder, sparse: SparseEncoder) -> Ingestor:
     """The ingestion engine for a service, which does not import it: here is where the packages meet."""
     from ingest.service import Service
 
