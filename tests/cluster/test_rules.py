@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -64,9 +65,13 @@ def test_grafana_gets_the_dashboard() -> None:
     assert json.loads(given["data"]["librarian.json"])["panels"]
 
 
-def test_each_alert_says_what_to_do() -> None:
+def test_each_alert_has_a_section_that_says_what_to_do_and_each_section_an_alert() -> None:
     page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL))
+    assert set(sections) == {rule["alert"] for rule in rules()}
     for rule in rules():
-        assert f"`{rule['alert']}`" in page
+        section = re.sub(r"\s+", " ", sections[rule["alert"]])
+        assert all(f"**{part}.**" in section for part in ("Means", "See more", "Do")), rule["alert"]
+        assert rule["annotations"]["runbook_url"] == f"docs/operating.md#{rule['alert'].lower()}"
         assert rule["labels"]["severity"] in {"warning", "critical", "page", "ticket"}
         assert rule["annotations"]["summary"]

@@ -75,10 +75,13 @@ def test_every_metric_is_documented(exported: list[Any]) -> None:
         assert f"`{name}`" in page, name
 
 
-def test_every_alert_says_what_to_do() -> None:
+def test_every_alert_has_its_section_that_says_what_to_do() -> None:
     page = (ROOT / "docs" / "operating.md").read_text()
+    sections = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL))
     for each in ALERTS:
-        assert f"`{each['alert']}`" in page
+        section = re.sub(r"\s+", " ", sections[each["alert"]])
+        assert all(f"**{part}.**" in section for part in ("Means", "See more", "Do")), each["alert"]
+        assert each["annotations"]["runbook_url"] == f"docs/operating.md#{each['alert'].lower()}"
         assert each["labels"]["severity"] in {"page", "ticket"}
 
 
