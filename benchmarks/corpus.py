@@ -24,6 +24,7 @@ _WORDS_PER_TEXT = 64  # about 61 of them distinct
 _WORDS_PER_QUERY = 8
 _SPREAD = 0.9  # norm of a point's offset from its cluster's centre, itself of norm 1
 _BM25_K1 = 1.2
+_ROWS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +116,12 @@ def _mixture(random: np.random.Generator, count: int) -> NDArray[np.float32]:
     spectrum *= _SPREAD / np.linalg.norm(spectrum)
     member_of = random.choice(_CLUSTERS, size=count, p=random.dirichlet(np.ones(_CLUSTERS)))
     offsets = random.standard_normal((count, DIMENSIONS), dtype=np.float32)
-    offsets *= spectrum[axes[member_of]]
-    offsets += centres[member_of]
-    return _unit(offsets)
+    for start in range(0, count, _ROWS):  # a million rows at once would take ten times their own memory
+        rows, members = offsets[start : start + _ROWS], member_of[start : start + _ROWS]
+        rows *= spectrum[axes[members]]
+        rows += centres[members]
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return offsets
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

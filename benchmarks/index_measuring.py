@@ -16,7 +16,7 @@ from index_stores import BATCH, TOP, LangChainStore, LibrarianStore, LocalStore,
 MEASURES = ("dense", "filtered", "hybrid")
 FEWEST_QUERIES = 10
 
-_WARM_UP = 2
+WARM_UP = 2
 _DURABILITY_SECONDS = 20.0
 _PROGRESS_SECONDS = 10.0
 
@@ -114,13 +114,13 @@ def run_large(corpus: Corpus, folder: Path, limits: Limits) -> LargeRun:
         with closing(LibrarianStore.create(folder / "large")) as store:
             _load(store, corpus, run.before, float("inf"))
             _ask_all(store, corpus, run.before, limits.query_s)
-            run.recall_before = _overlap(exact, run.before.timings["dense"].answers)
+            run.recall_before = overlap(exact, run.before.timings["dense"].answers)
             say("  optimising (minutes at 100,000 points)")
             started = time.perf_counter()
             store.index.optimize("tenants")
             run.optimize_s = time.perf_counter() - started
             _ask_all(store, corpus, run.after, limits.query_s)
-            run.recall_after = _overlap(exact, run.after.timings["dense"].answers)
+            run.recall_after = overlap(exact, run.after.timings["dense"].answers)
         started = time.perf_counter()
         with closing(LibrarianStore(folder / "large")) as store:
             store.dense(corpus.queries[0], None)
@@ -170,13 +170,13 @@ def _ask_all(store: Store, corpus: Corpus, row: Row, seconds: float) -> None:
         "hybrid": store.hybrid,
     }
     for name in MEASURES:
-        timing = row.timings[name] = _ask(asks[name], corpus.queries, seconds)
+        timing = row.timings[name] = ask_each(asks[name], corpus.queries, seconds)
         say(f"  {row.title}: {name} p50 {timing.p50:.2f} ms, p95 {timing.p95:.2f} ms over {timing.asked} queries")
 
 
-def _ask(ask: Callable[[Query], list[str]], queries: Sequence[Query], seconds: float) -> Timing:
+def ask_each(ask: Callable[[Query], list[str]], queries: Sequence[Query], seconds: float) -> Timing:
     """Ask the queries one by one, stopping after `seconds` but not before ten of them."""
-    for query in queries[-_WARM_UP:]:
+    for query in queries[-WARM_UP:]:
         ask(query)
     times: list[float] = []
     answers: list[list[str]] = []
@@ -191,7 +191,7 @@ def _ask(ask: Callable[[Query], list[str]], queries: Sequence[Query], seconds: f
     return Timing(p50, p95, len(times), answers)
 
 
-def _overlap(expected: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> float:
+def overlap(expected: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> float:
     """The mean share of the expected ids that were found, over the queries that both have."""
     shares = [len(set(a) & set(b)) / max(len(a), 1) for a, b in zip(expected, found, strict=False)]
     return sum(shares) / len(shares)
@@ -199,7 +199,7 @@ def _overlap(expected: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) 
 
 def _same_hits(ours: Row, theirs: Row) -> dict[str, float]:
     return {
-        name: _overlap(ours.timings[name].answers, theirs.timings[name].answers)
+        name: overlap(ours.timings[name].answers, theirs.timings[name].answers)
         for name in MEASURES
         if name in ours.timings and name in theirs.timings
     }
