@@ -15,7 +15,7 @@ export PIP_CONSTRAINT := $(CURDIR)/requirements/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_FLAGS := --quiet --no-deps --require-hashes
 
-.PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-ablation bench-chunking bench-encoders bench-index bench-ingest bench-retrieval bench-serving bench-tuning soak cluster test-cluster rehearse pictures
+.PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-ablation bench-chunking bench-encoders bench-index bench-ingest bench-retrieval bench-scale bench-serving bench-tuning soak cluster test-cluster test-image rehearse pictures
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -91,6 +91,9 @@ test-engine: dev engine ## tests against the real vLLM on CPU
 test-cluster: dev cluster ## render, validate and question the manifests in k8s/
 	$(BIN)/python -m pytest -m cluster -rs
 
+test-image: dev cluster ## the images' entry points on a read-only root, as their user (needs root, unshare, setpriv)
+	$(BIN)/python -m pytest tests/cluster/test_image.py -rs
+
 rehearse: dev cluster engine ## the cluster's commands and probes as processes: split ingestion, rolling update, lost model
 	$(BIN)/python -m tests.cluster.rehearsal
 
@@ -124,6 +127,9 @@ bench-ingest: dev ## benchmarks/ingest.py and its memory (benchmarks/peers.sh fi
 
 bench-retrieval: dev ## benchmarks/retrieval.py: a whole search, its parts, LangChain's (benchmarks/peers.sh first)
 	$(BIN)/python benchmarks/retrieval.py
+
+bench-scale: dev ## benchmarks/scale.py: how the embedded engine grows, and what quantization costs (needs ../shared/data)
+	$(BIN)/python benchmarks/scale.py
 
 bench-serving: dev engine ## benchmarks/serving.py: over the model alone, beside a LangChain proxy, in memory
 	$(BIN)/python benchmarks/serving.py
