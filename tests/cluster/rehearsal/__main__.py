@@ -3,12 +3,14 @@
     make rehearse        (about five minutes on two cores)
 
 What stands for what: processes for pods, a loop for the kubelet's probes, a TCP proxy for the Service, Qdrant's API on
-qdrant-client's in-memory mode for Qdrant. vLLM is real, on the CPU. Commands, arguments, variables and probes are those
-of k8s/overlays/cpu as kubectl renders it.
+qdrant-client's in-memory mode for Qdrant, whose durability, speed and copies are therefore not rehearsed. vLLM is real,
+on the CPU. Commands, arguments, variables and probes are those of k8s/overlays/cpu as kubectl renders it.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +20,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from tests.cluster.kit import ROOT, Workload, overlay, workloads
 from tests.cluster.rehearsal.load import Caller, Load
@@ -41,7 +44,7 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="librarian-rehearsal-")))
         cluster = Cluster(folder, stack)
         try:
-            step("Qdrant's stand-in and vLLM start")
+            step("a stand-in for Qdrant (no server can be had here), and vLLM, start")
             cluster.start_qdrant()
             model = cluster.start_model()
             step(f"ingestion in {PARTS} parts; part 2 is killed and retried")
@@ -67,6 +70,7 @@ def main() -> int:
             print(f"FAILED: {error}", file=sys.stderr)
             return 1
         step("everything held")
+        print("   Not rehearsed: Qdrant's own durability, speed and copies; images, scheduling and the network.")
     return 0
 
 
@@ -75,13 +79,14 @@ class Cluster:
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder, self._stack = folder, stack
+        self.documents = folder / "documents"
         self.manifests = overlay("cpu")
         self.workloads: dict[str, Workload] = {each.name: each for each in workloads(self.manifests)}
         self.replicas: list[Pod] = []
         self.service = Service(lambda: [each.port for each in self.replicas if each.ready])
         stack.callback(self.service.close)
         self.qdrant, self.model_port = free_port(), free_port()
-        self._pods = 0
+        self._pods = self._states = 0
 
     def start_qdrant(self) -> None:
         command = [sys.executable, "-m", "tests.cluster.rehearsal.qdrant_stand_in", str(self.qdrant)]
@@ -117,19 +122,22 @@ class Cluster:
 
     def ingest(self) -> None:
         """Every part in turn, as `parallelism: 1` of this overlay does; the third one loses its node in between."""
-        killed = 0
+        self._write_documents()
         for index in range(PARTS):
+            before = self._points()
             pod = self.start_part(index)
             if index == PARTS - 2:
-                until(120, lambda pod=pod: "documents" in pod.tail() or pod.process.poll() is not None, "no progress")
+                until(300, lambda pod=pod, before=before: self._points() > before or pod.ended, "no progress")
                 pod.kill()
-                killed = pod.process.returncode
+                check(pod.process.returncode == FAILED_BY_KILL, f"what should have been killed had ended: {pod.tail()}")
+                before = self._points()
                 pod = self.start_part(index)
             status = pod.wait(300)
             check(status == 0, f"part {index} ended with {status}: {pod.tail()}")
-        check(killed == FAILED_BY_KILL, "the part that should have been killed had ended before")
+            check(self._points() > before, f"part {index} added nothing: {pod.tail()}")
+        print(f"   {self._points()} chunks are written, those of the killed part by both of its runs")
         whole = self._start("check", self._places(), {})
-        status = whole.wait(120)
+        status = whole.wait(300)
         check(status == 0, f"after four parts the index differs from the documents ({status}): {whole.tail()}")
 
     def roll(self, caller: Caller) -> None:
@@ -155,24 +163,51 @@ class Cluster:
         check("retry-after" in {name.lower() for name in reply.headers}, "a 503 without Retry-After")
         check(caller.search().well, "a search failed while the model is away")
         check(all(each.ready for each in self.replicas), "the API was taken out of rotation with the model")
-        again = self.start_model()
-        again.wait_ready(MODEL_SECONDS)
-        until(60, lambda: caller.chat().well, "no answer after the model came back")
+        with Load(caller, chats=1, searches=1) as load:
+            again = self.start_model()
+            again.wait_ready(MODEL_SECONDS)
+            until(60, lambda: any(each.well for each in load.replies if each.route == "chat"), "no answer comes again")
+        unclean = [each for each in load.replies if not (each.well or (each.route == "chat" and each.status == 503))]
+        check(not unclean, f"{len(unclean)} of {len(load.replies)} requests got neither, the first: {unclean[:1]}")
+        refused = sum(not each.well for each in load.replies)
+        print(
+            f"   {refused} questions got 503, {len(load.replies) - refused} requests went well, none got anything else"
+        )
         return again
 
+    def _write_documents(self) -> None:
+        """The pages of docs/ and, for more of it, source files of rag/: no part is written in one batch."""
+        shutil.copytree(ROOT / "docs", self.documents)
+        for path in sorted((ROOT / "rag").glob("*.py")):
+            name = "-".join(path.relative_to(ROOT).with_suffix(".txt").parts)
+            shutil.copyfile(path, self.documents / name)
+
+    def _points(self) -> int:
+        """How many there are in all collections."""
+        names = self._asked_of_qdrant("/collections")["collections"]
+        counts = (self._asked_of_qdrant(f"/collections/{each['name']}/points/count", b"{}") for each in names)
+        return sum(int(each["count"]) for each in counts)
+
+    def _asked_of_qdrant(self, path: str, body: bytes | None = None) -> dict[str, Any]:
+        headers = {"api-key": SECRETS["qdrant-api-key"], "Content-Type": "application/json"}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.qdrant}{path}", body, headers)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return dict(json.load(response)["result"])
+
     def _places(self) -> dict[str, str]:
-        self._pods += 1
-        state = self.folder / f"state-{self._pods}"
+        self._states += 1
+        state = self.folder / f"state-{self._states}"
         state.mkdir()
         return {
             "http://qdrant:6333": f"http://127.0.0.1:{self.qdrant}",
             "http://model:8000/v1": f"http://127.0.0.1:{self.model_port}/v1",
             "/var/lib/librarian": str(state),
-            "/documents": str(ROOT / "docs"),
+            "/documents": str(self.documents),
         }
 
     def _start(self, name: str, places: dict[str, str], extra: dict[str, str], port: int = 0) -> Pod:
-        log = self.folder / f"{name}.log"
+        self._pods += 1
+        log = self.folder / f"{name}-{self._pods}.log"
         pod = Pod(self.workloads[name], self.manifests, places, SECRETS, log, extra, port)
         self._stack.callback(pod.kill)
         return pod

@@ -61,6 +61,11 @@ class Pod:
         if "readinessProbe" in self.container:
             threading.Thread(target=self._probe, daemon=True).start()
 
+    @property
+    def ended(self) -> bool:
+        """Whether its process is over."""
+        return self.process.poll() is not None
+
     def wait_ready(self, seconds: float) -> None:
         """Until the probes say so. Raises Failed when it ends before, or is not ready in time."""
         end = time.monotonic() + seconds
