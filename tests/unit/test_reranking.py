@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from rag.errors import RerankerError
 from rag.reranking import open_reranker, rerank
 from rag.reranking.budget import score_within
+from rag.reranking.passages import reranked
 from rag.settings import Settings
+from tests.conftest import make_passage
 
 rankings = st.lists(st.text("abcdef", min_size=1, max_size=4), unique=True, max_size=30)
 a_score = st.sampled_from([0.0, 0.25, 0.5, 1.0])
@@ -121,3 +123,31 @@ class TestOpening:
         assert reranker.scores("a question", [], 1) == []
         with pytest.raises(RerankerError, match=r"nowhere' does not exist; set LIBRARIAN_RERANKER"):
             reranker.scores("a question", ["a passage"], 1)
+
+
+class InAHurry:
+    """Stands for a reranker that has time for some passages only, and has its own scores for them."""
+
+    def __init__(self, scores: list[float]) -> None:
+        self._scores = scores
+
+    def scores(self, query: str, passages: Sequence[str], seconds: float) -> list[float]:
+        return self._scores[: len(passages)]
+
+
+class TestPassages:
+    @given(st.lists(a_score, max_size=12), st.lists(st.sampled_from([0.0, 0.1, 0.5, 2.0]), max_size=12))
+    def test_none_is_lost_what_was_not_scored_keeps_its_order_and_scores_descend(
+        self, given: list[float], ranks: list[float]
+    ) -> None:
+        ranking = [
+            make_passage(f"text {number}", number + 1, score=score)
+            for number, score in enumerate(sorted(ranks, reverse=True))
+        ]
+        found = reranked("a question", ranking, InAHurry(given), 1)  # type: ignore[arg-type]
+        ids = [each.id for each in ranking]
+        assert sorted(each.id for each in found) == sorted(ids)
+        assert [each.id for each in found[len(given) :]] == ids[len(given) :]
+        scores = [each.score for each in found]
+        assert scores == sorted(scores, reverse=True)
+        assert {each.text for each in found} == {each.text for each in ranking}
