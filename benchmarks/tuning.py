@@ -7,7 +7,7 @@ PAIRS is a folder that `librarian tune pairs` made.
 librarian  `librarian tune encoder` with its defaults: texts are read up to 128 tokens, one hard negative a pair.
 plain      SentenceTransformerTrainer with MultipleNegativesRankingLoss as its documentation has it: the same columns,
            batch and precision, and whatever length the model reads.
-same       the plain one with its length set to 128 too: what is left is the difference of the code.
+same       the plain one with its length set to 128 too, and the same batches: what is left is the code's difference.
 
 The rate is that of the second half of the steps. Share: three times the floating-point operations of reading the texts
 once (forward once, backward twice: Kaplan et al., 2020) over the rate at which this processor multiplies matrices of
@@ -38,7 +38,7 @@ from rag.tuning.encoder import train_encoder
 from rag.tuning.options import EncoderTraining, Step
 from rag.tuning.pairs import PairSet, read_pairs
 
-READ = EncoderTraining().max_tokens
+READ, SEED = EncoderTraining().max_tokens, EncoderTraining().seed
 Times = dict[int, float]
 
 
@@ -117,6 +117,7 @@ def _plain(given: argparse.Namespace, pairs: PairSet, tokens: int | None) -> Tim
                 max_steps=given.steps,
                 per_device_train_batch_size=given.batch,
                 logging_steps=given.steps // 2,
+                **({"seed": SEED, "data_seed": SEED, "batch_sampler": "no_duplicates"} if tokens else {}),
                 save_strategy="no",
                 report_to="none",
                 disable_tqdm=True,
