@@ -29,7 +29,7 @@ from tests.cluster.rehearsal.service import Service
 
 SECRETS = {"api-key": "rehearsal-key-of-the-api", "qdrant-api-key": "rehearsal-key-of-qdrant"}
 PARTS = 4
-MODEL_SECONDS = 300.0
+MODEL_SECONDS = 600.0
 FAILED_BY_KILL = -9
 
 

@@ -109,14 +109,15 @@ class Pod:
             os.killpg(self.process.pid, number)
 
     def _probe(self) -> None:
-        started, failures = False, 0
+        started, failures, began = False, 0, time.monotonic()
         while not self.deleted and self.process.poll() is None:
             probe = self.container["readinessProbe" if started else "startupProbe"]
             well = self._asked(probe)
             failures = 0 if well else failures + 1
             if not started:
                 started = well
-                if failures >= probe.get("failureThreshold", 3):
+                # It is asked more often here than its period says, and has as long.
+                if time.monotonic() - began > probe.get("failureThreshold", 3) * probe.get("periodSeconds", 10):
                     self._signal(signal.SIGKILL)
             else:
                 self.ready = not self.deleted and (well or (self.ready and failures < probe.get("failureThreshold", 3)))
