@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cluster.kit import K8S, OVERLAYS, Manifest, Workload, of_kind, overlay, workloads
 
-# What other programs export, as their own documentation names it. vLLM's and the API's own are compared with a scrape.
+# What a real vLLM said of itself; tests/engine holds it against a live one.
+VLLM = set((Path(__file__).parent / "vllm_metrics.txt").read_text(encoding="utf-8").split())
+# What other programs export, as their own documentation names it.
 KNOWN_ELSEWHERE = {
     "up": "Prometheus",
     "cluster_peers_total": "Qdrant",
@@ -168,8 +171,14 @@ class TestQueries:
         for query in queries():
             for name in metrics(query):
                 plain = re.sub(r"_(bucket|count|sum)$", "", name)  # of a histogram
-                known = name in KNOWN_ELSEWHERE or {name, plain} & own or name.startswith("vllm:")
+                known = name in KNOWN_ELSEWHERE or {name, plain} & own or name in VLLM
                 assert known, f"{name} in {query}"
+
+    def test_the_runbook_asks_the_model_for_nothing_that_it_does_not_say(self) -> None:
+        page = (K8S.parent / "docs" / "operating.md").read_text(encoding="utf-8")
+        asked = set(re.findall(r"vllm:[a-z0-9_]+", page))
+        assert asked
+        assert asked <= VLLM
 
     def test_those_of_the_model_use_its_real_label(self) -> None:
         for query in queries():

@@ -17,10 +17,12 @@ def test_every_metric_of_vllm_in_the_manifests_is_exported(engine: Engine) -> No
         name
         for path in K8S.rglob("*")
         if path.suffix in {".yaml", ".json"}
-        for name in re.findall(r"vllm:[a-z_]+", path.read_text(encoding="utf-8"))
+        for name in re.findall(r"vllm:[a-z0-9_]+", path.read_text(encoding="utf-8"))
     }
     assert asked
     said = httpx2.get(engine.url.removesuffix("/v1") + "/metrics", trust_env=False).text
-    exported = set(re.findall(r"^(vllm:[a-z_]+)", said, re.MULTILINE))
+    exported = set(re.findall(r"^(vllm:[a-z0-9_]+)", said, re.MULTILINE))
     assert asked <= exported
+    recorded = set((K8S.parent / "tests" / "cluster" / "vllm_metrics.txt").read_text(encoding="utf-8").split())
+    assert recorded <= exported
     assert re.search(r'^vllm:num_requests_waiting\{[^}]*model_name="', said, re.MULTILINE)
