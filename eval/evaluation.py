@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eval.comparing import compare_all
 from eval.configurations import Configuration, differences
@@ -24,9 +24,8 @@ from eval.statistics import bootstrap_interval
 from eval.turns import Turns, as_searched
 from rag.encoders import DenseEncoder, SparseEncoder, dense_encoder, sparse_encoder
 from rag.index import open_async_index, open_index
-
-if TYPE_CHECKING:
-    from rag.settings import Settings
+from rag.setting_rooms.encoding import Encoding
+from rag.settings import Settings
 
 SHOWN_DOCUMENTS = 10
 _PACKAGES = ("librarian-rag", "qdrant-edge-py", "qdrant-client", "onnxruntime", "torch", "ir_measures", "numpy")
@@ -184,8 +183,8 @@ class _Encoders:
         self._made: dict[str, tuple[DenseEncoder, SparseEncoder]] = {}
 
     def of(self, settings: Settings) -> tuple[DenseEncoder, SparseEncoder]:
-        names = [name for name in type(settings).model_fields if name.startswith(("encoder", "bm25", "query_prefix"))]
-        key = repr([(name, getattr(settings, name)) for name in names])
+        # Chunks are cut beside the encoder: sizes of them share one.
+        key = repr([(name, getattr(settings, name)) for name in Encoding.model_fields if name != "chunk_tokens"])
         if key not in self._made:
             self._made[key] = (dense_encoder(settings), sparse_encoder(settings))
         return self._made[key]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from eval.evaluation import _Encoders
 from ingest.job import IngestJob
 from ingest.sources import open_source
 from rag.collections import check_readable, fingerprint
@@ -103,6 +104,16 @@ def test_a_collection_is_read_by_the_encoder_that_wrote_it(
         check_readable(index.describe("documents"), fingerprint(HashEncoder(), Bm25Encoder()))
     moved = LearnedSparseEncoder(str(shutil.copytree(folder, tmp_path / "moved")), Bm25Encoder())
     check_readable(index.describe("documents"), fingerprint(HashEncoder(), moved))
+
+
+def test_an_evaluation_asks_the_encoder_of_each_configuration(folder: Path, settings: Callable[..., Settings]) -> None:
+    encoders = _Encoders()
+    named = {
+        str(encoders.of(chosen)[1].fingerprint["name"])
+        for chosen in (settings(), settings(sparse_encoder=str(folder)), settings(chunk_tokens=64))
+    }
+    assert named == {"qdrant-bm25", str(folder)}
+    assert encoders.of(settings()) is encoders.of(settings(chunk_tokens=64))
 
 
 def test_a_pickle_is_not_read(folder: Path, tmp_path: Path) -> None:
