@@ -83,7 +83,7 @@ def unfitting(context: Context) -> list[str]:
 
 
 class TestWhateverIsAsked:
-    @settings(max_examples=400)
+    @settings(max_examples=100)
     @given(cases())
     def test_the_budget_holds(self, case: Case) -> None:
         try:
@@ -97,7 +97,7 @@ class TestWhateverIsAsked:
         taken = count(case.question, context.passages) - count(case.question, ())
         assert taken <= case.budget.passages
 
-    @settings(max_examples=200)
+    @settings(max_examples=100)
     @given(cases())
     def test_every_passage_is_either_supplied_or_reported(self, case: Case) -> None:
         try:
@@ -107,7 +107,7 @@ class TestWhateverIsAsked:
         supplied = [each.path for each in context.passages]
         assert Counter(supplied + given_up(context)) == Counter(each.path for each in case.passages)
 
-    @settings(max_examples=200)
+    @settings(max_examples=100)
     @given(cases())
     def test_what_is_supplied_is_the_best_of_it_in_order_and_once(self, case: Case) -> None:
         try:
@@ -120,7 +120,7 @@ class TestWhateverIsAsked:
         folded = [" ".join(each.text.split()).casefold() for each in context.passages]
         assert len(set(folded)) == len(folded)
 
-    @settings(max_examples=200)
+    @settings(max_examples=100)
     @given(cases())
     def test_the_messages_hold_what_is_said_to_be_supplied(self, case: Case) -> None:
         try:
