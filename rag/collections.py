@@ -60,9 +60,8 @@ def built_with(info: CollectionInfo) -> list[str]:
 
 
 def _same(part: str, found: Any, wanted: Any) -> bool:
-    if isinstance(found, dict) and (
-        part == "dense" or "sha256" in wanted
-    ):  # a moved folder or a restarted server is the same encoder
+    # A moved folder or a restarted server is the same encoder.
+    if isinstance(found, dict) and (part == "dense" or "sha256" in wanted):
         return same_encoder(found, wanted)
     return bool(found == wanted)
 
