@@ -84,9 +84,10 @@ def test_a_task_that_somebody_else_cancels_is_cancelled() -> None:
 def test_both_at_once_is_a_cancellation() -> None:
     async def run() -> bool:
         loop = asyncio.get_running_loop()
-        deadline = Deadline(loop.time() + 0.02)
+        moment = loop.time() + 0.02  # one for both: timers of the same moment ring in the same round of the loop
+        deadline = Deadline(moment)
         task = asyncio.create_task(collected(deadline, numbers(hangs=True)))
-        loop.call_at(loop.time() + 0.02, task.cancel)
+        loop.call_at(moment, task.cancel)
         with pytest.raises(asyncio.CancelledError):
             await task
         return task.cancelled()
