@@ -13,6 +13,8 @@ BIN := $(VENV)/bin
 # Every install of torch is held to one version: an unconstrained one brings gigabytes of CUDA.
 export PIP_CONSTRAINT := $(CURDIR)/requirements/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# What was compiled once is kept: each of the processes that tests and the demo start begins from it.
+unexport PYTHONDONTWRITEBYTECODE
 PIP_FLAGS := --quiet --no-deps --require-hashes
 
 .PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-ablation bench-chunking bench-encoders bench-index bench-ingest bench-retrieval bench-scale bench-serving bench-tuning soak cluster test-cluster test-image rehearse pictures

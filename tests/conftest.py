@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import multiprocessing.forkserver
 import os
@@ -11,6 +12,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
+import httpcore2
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -59,7 +61,7 @@ def make_passage(text: str = "Kubernetes runs containers.", number: int = 1, **f
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C be Ctrl-C in what tests start, and give each of several workers one core.
+    """Let Ctrl-C be Ctrl-C in what tests start, give each of several workers one core, read the system's roots once.
 
     A shell's background jobs, CI's among them, ignore SIGINT.
     """
@@ -68,6 +70,8 @@ def pytest_configure() -> None:
     # Workers that share the cores and each take all of them for their tensors hinder one another: twice the time.
     if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Each new client would read all certificates of the system: longer than most requests of these tests take.
+    httpcore2.default_ssl_context = functools.cache(httpcore2.default_ssl_context)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -90,8 +90,17 @@ def alive(pid: int) -> bool:
     return False
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _what_was_there_before() -> Iterator[None]:
+    """Not looked at by each collection below: what other tests left makes one take a second."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
-def _nothing_is_left() -> Iterator[None]:
+def _nothing_is_left(_what_was_there_before: None) -> Iterator[None]:
     """After every test: no process, no thread and no open file more than before."""
     gc.collect()
     before, files, threads = children(), open_files(), threading.active_count()
@@ -265,7 +274,7 @@ class TestARun:
         tasks = [task(name, f"text {n}", n) for n, name in enumerate(names)]
         found = outcomes(tasks, replace(SPEC, seconds=2), workers=2)
         assert Counter(each.item.uri for each in found) == Counter(each.item.uri for each in tasks)
-        codes = {"hang": TooSlow, "eat": TooHungry, "refuse": EmptyDocument, "bug": SourceError, "deep": SourceError}
+        codes = {"hang": TooSlow, "refuse": EmptyDocument, "bug": SourceError, "deep": SourceError}
         for each in found:
             number, _, name = each.item.path.partition("/")
             if name == "good":
@@ -274,7 +283,10 @@ class TestARun:
                 assert each.prepared.document.content_hash == f"hash {number}"
             else:
                 assert isinstance(each, Refused)
-                assert each.code == codes.get(name, ReaderDied).code
+                if name == "eat":  # on a busy machine its time may be over before its memory is
+                    assert each.code in {TooHungry.code, TooSlow.code}
+                else:
+                    assert each.code == codes.get(name, ReaderDied).code
 
     def test_pulls_no_more_documents_than_it_may_have_on_their_way(self) -> None:
         pulled = 0

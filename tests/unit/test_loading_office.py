@@ -85,11 +85,11 @@ def xlsx(sheets: Mapping[str, list[list[str | float]]]) -> bytes:
         {f"r{n}": ("worksheet", f"worksheets/s{n}.xml") for n, _ in numbered}
     )
     for n, name in numbered:
-        rows = ""
+        rows = []
         for y, row in enumerate(sheets[name], 1):
             cells = "".join(_cell(f"{chr(65 + x)}{y}", value) for x, value in enumerate(row) if value != "")
-            rows += f'<row r="{y}">{cells}</row>'
-        files[f"xl/worksheets/s{n}.xml"] = f"<worksheet {space}><sheetData>{rows}</sheetData></worksheet>"
+            rows.append(f'<row r="{y}">{cells}</row>')
+        files[f"xl/worksheets/s{n}.xml"] = f"<worksheet {space}><sheetData>{''.join(rows)}</sheetData></worksheet>"
     return zipped(files)
 
 
