@@ -14,13 +14,14 @@ from rag.index.interface import Index, Stored
 from rag.payload import HEAD_FIELDS, HEADS, LEDGER_FIELDS, WHOLE
 from rag.schema import Scope
 
+_HELD = "uri, hash, chunks, stamp, sound, number"
 _BATCH = 500  # SQLite takes at least 999 parameters in one statement
 
 # Rows come in the order of the points' ids, which is none of the URIs': they are gathered in `found` and taken over
 # sorted, or each insert would touch another page of `held`.
 _TABLES = """
 CREATE TABLE found (uri TEXT, hash TEXT, chunks INTEGER, stamp TEXT, sound INTEGER);
-CREATE TABLE held (uri TEXT PRIMARY KEY, hash TEXT, chunks INTEGER, stamp TEXT, sound INTEGER, seen INTEGER DEFAULT 0)
+CREATE TABLE held (uri TEXT PRIMARY KEY, hash TEXT, chunks INTEGER, stamp TEXT, sound INTEGER, number INTEGER)
   WITHOUT ROWID;
 CREATE TABLE points (uri TEXT, hash TEXT, ordinal INTEGER, PRIMARY KEY (uri, hash, ordinal)) WITHOUT ROWID;
 """
@@ -29,8 +30,8 @@ CREATE TABLE points (uri TEXT, hash TEXT, ordinal INTEGER, PRIMARY KEY (uri, has
 class Held(NamedTuple):
     """One document in the index. `sound`: there is one version of it, every chunk of that once, and nothing else.
 
-    A tuple, since one is made for each of hundreds of thousands of documents: a frozen dataclass takes four times as
-    long.
+    `number` is its own in one ledger. A tuple, since one is made for each of hundreds of thousands of documents: a
+    frozen dataclass takes four times as long.
     """
 
     uri: str
@@ -38,6 +39,7 @@ class Held(NamedTuple):
     chunks: int
     stamp: str
     sound: bool
+    number: int
 
 
 class Ledger:
@@ -46,6 +48,7 @@ class Ledger:
     def __init__(self) -> None:
         self._db = sqlite3.connect("", check_same_thread=False)  # an unlinked file under TMPDIR
         self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;" + _TABLES)
+        self._seen = bytearray()  # by a document's number: an UPDATE of each row would take longer than its look-up
 
     def read(
         self, index: Index, collection: str, scope: Scope, thorough: bool = False, only: Sequence[str] | None = None
@@ -66,28 +69,27 @@ class Ledger:
             self._look_at_all(index.scroll(collection, scope, LEDGER_FIELDS))
 
     def look_up(self, uris: Sequence[str]) -> dict[str, Held]:
-        """Those of the documents that the index holds."""
+        """Those of the documents that the index holds; the source has them, so they are not `unseen` any more."""
         found: dict[str, Held] = {}
+        seen = self._seen
         for start in range(0, len(uris), _BATCH):
             some = uris[start : start + _BATCH]
             rows = self._db.execute(
-                f"SELECT uri, hash, chunks, stamp, sound FROM held WHERE uri IN ({_marks(some)})",  # noqa: S608
+                f"SELECT {_HELD} FROM held WHERE uri IN ({_marks(some)})",  # noqa: S608
                 some,
             )
-            found.update({row[0]: Held(*row) for row in rows})
+            for held in map(Held._make, rows):
+                found[held.uri] = held
+                seen[held.number] = True
         return found
 
-    def mark_seen(self, uris: Sequence[str]) -> None:
-        """Note that the source has these documents."""
-        for start in range(0, len(uris), _BATCH):
-            some = uris[start : start + _BATCH]
-            self._db.execute(f"UPDATE held SET seen = 1 WHERE uri IN ({_marks(some)})", some)  # noqa: S608
-
     def unseen(self) -> Iterator[Held]:
-        """The documents that were never marked as seen."""
-        rows = self._db.execute("SELECT uri, hash, chunks, stamp, sound FROM held WHERE seen = 0 ORDER BY uri")
-        for row in rows:
-            yield Held(*row)
+        """The documents that were never looked up."""
+        if False not in self._seen:
+            return
+        for held in map(Held._make, self._db.execute(f"SELECT {_HELD} FROM held ORDER BY uri")):  # noqa: S608
+            if not self._seen[held.number]:
+                yield held
 
     def close(self) -> None:
         """Throw it away. Calling it twice is no error."""
@@ -100,15 +102,17 @@ class Ledger:
         self.close()
 
     def _add_heads(self, heads: Iterable[Stored]) -> None:
-        self._db.executemany("INSERT INTO found VALUES (?, ?, ?, ?, ?)", _rows(heads))
+        count = self._db.executemany("INSERT INTO found VALUES (?, ?, ?, ?, ?)", _rows(heads)).rowcount
         # A second head of a document is left over from a replacement that was cut short.
         self._db.executescript(
-            """
-            INSERT INTO held SELECT uri, hash, chunks, stamp, sound, 0 FROM found WHERE true ORDER BY uri
+            f"""
+            INSERT INTO held SELECT uri, hash, chunks, stamp, sound, {len(self._seen)} + rowid - 1 FROM found
+              WHERE true ORDER BY uri
               ON CONFLICT (uri) DO UPDATE SET sound = 0, chunks = chunks + excluded.chunks;
             DELETE FROM found;
-            """
+            """  # noqa: S608 — a number
         )
+        self._seen.extend(bytes(max(0, count)))
 
     def _look_at_all(self, points: Iterable[Stored]) -> None:
         self._db.executemany(
@@ -121,16 +125,18 @@ class Ledger:
         )
         # Not sound: points without a head, of another version than the head's, or too few of them.
         self._db.executescript(
-            """
-            INSERT OR IGNORE INTO held (uri, hash, chunks, stamp, sound) SELECT DISTINCT uri, '', 0, '', 0 FROM points;
+            f"""
+            INSERT OR IGNORE INTO held SELECT uri, '', 0, '', 0, {len(self._seen)} + row_number() OVER () - 1
+              FROM (SELECT DISTINCT uri FROM points WHERE uri NOT IN (SELECT uri FROM held));
             UPDATE held SET sound = 0 WHERE EXISTS
               (SELECT 1 FROM points WHERE points.uri = held.uri AND points.hash != held.hash);
             UPDATE held SET sound = 0 WHERE chunks !=
               (SELECT count(*) FROM points WHERE points.uri = held.uri AND points.hash = held.hash
                AND points.ordinal < held.chunks);
             DELETE FROM points;
-            """
+            """  # noqa: S608 — a number
         )
+        self._seen.extend(bytes(self._db.execute("SELECT count(*) FROM held").fetchone()[0]))
 
 
 def _rows(heads: Iterable[Stored]) -> Iterator[tuple[Any, ...]]:

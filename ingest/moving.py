@@ -111,7 +111,6 @@ class Mover:
 
     def _compared(self, heads: Sequence[_Head], ledger: Ledger) -> Iterator[_Head]:
         held = ledger.look_up([each.uri for each in heads])
-        ledger.mark_seen([each.uri for each in heads])
         for head in heads:
             self._moved.documents += 1
             found = held.get(head.uri)
@@ -134,7 +133,7 @@ class Mover:
                 continue
             uri = payload["doc"]
             if heads_tell and payload.get("state") != WHOLE:
-                ledger.mark_seen([uri])  # a job is at it, or was killed: what the new one holds of it stays
+                ledger.look_up([uri])  # a job is at it, or was killed: what the new one holds of it stays
                 self._leave_out(uri)
             elif hash(uri) not in seen:
                 seen.add(hash(uri))

@@ -96,7 +96,6 @@ class Planner:
 
     def _decide(self, items: list[Item]) -> Iterator[Step]:
         held = self._ledger.look_up([each.uri for each in items])
-        self._ledger.mark_seen(list(held))
         for item in items:
             yield self._step(item, held.get(item.uri))
 

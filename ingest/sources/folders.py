@@ -16,9 +16,18 @@ from ingest.loading import SUPPORTED
 from ingest.sources.filters import Filter
 from ingest.sources.ignoring import GIT_IGNORE_FILE, IGNORE_FILE, Rules, ignored, in_repository, read_rules, rules_above
 from ingest.sources.interface import Found, Item, Skipped, Unreadable
-from ingest.sources.local import SKIPPED_FOLDERS, LocalFiles, inner_parts, is_container, is_hidden, is_read, kind_of
+from ingest.sources.local import (
+    ALONE,
+    SKIPPED_FOLDERS,
+    LocalFiles,
+    inner_parts,
+    is_container,
+    is_hidden,
+    is_read,
+    kind_of,
+)
 from ingest.sources.reading import stamp_of, unreadable
-from ingest.sources.uris import FILE, file_uri, quoted, shown
+from ingest.sources.uris import FILE, file_uri, quoted, shown, suffix
 from rag.errors import SourceError
 
 if TYPE_CHECKING:
@@ -227,10 +236,11 @@ class FolderSource:
                 info = None
             if rules and ignored(rules, [*above, name], False):
                 continue
-            container = is_container(name)
+            alone = suffix(name) in ALONE
+            container = not alone and is_container(name)
             if narrowed and not (container or self._filter.admits((*folder.parts, name))):
                 continue
-            read = is_read(name)
+            read = alone or is_read(name)
             clean = name if name.isascii() and name.isprintable() else shown(name)
             if read or container:
                 size, stamp = (info.st_size, stamp_of(info, now())) if info else (None, "")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote, unquote
 
 from ingest.loading import SUPPORTED, Damaged, supports
-from ingest.sources.archives import BROKEN, Entry, Limits, Member, OpenArchive, broken, is_archive
+from ingest.sources.archives import ARCHIVES, BROKEN, Entry, Limits, Member, OpenArchive, broken, is_archive
 from ingest.sources.interface import Found, Item, Skipped, Unreadable
 from ingest.sources.reading import open_file, read_file, too_large, unreadable
 from ingest.sources.records import RECORD_FILES, Record, look, read_record, records
@@ -33,6 +33,10 @@ def is_read(name: str) -> bool:
 def is_container(name: str) -> bool:
     """Whether a file of this name may hold several documents."""
     return is_archive(name) or name.lower().endswith(RECORD_FILES)
+
+
+# The last suffixes of files that are one document, whatever comes before them.
+ALONE = SUPPORTED - {suffix(f"x{each}") for each in (*ARCHIVES, *RECORD_FILES)}
 
 
 def is_hidden(parts: Sequence[str]) -> bool:

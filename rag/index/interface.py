@@ -104,9 +104,8 @@ class Hit(NamedTuple):
     payload: Payload = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A point as stored, without its vectors."""
+class Stored(NamedTuple):
+    """A point as stored, without its vectors. A tuple, since a re-run of a job makes one for each document."""
 
     id: str
     payload: Payload

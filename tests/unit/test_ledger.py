@@ -91,13 +91,12 @@ def test_what_was_seen_is_told_from_what_was_not(index: EmbeddedIndex) -> None:
         ledger.read(index, "c", SCOPE)
         held = ledger.look_up(uris[:1200])
         assert {held[each].stamp for each in ("doc 0", "doc 1199")} == {"stamp of doc 0", "stamp of doc 1199"}
-        ledger.mark_seen(uris[:1200])
         assert {each.uri for each in ledger.unseen()} == set(uris[1200:])
         assert ledger.look_up(["no such"]) == {}
 
 
 @given(st.lists(st.text(min_size=1).filter(lambda each: each.isprintable()), unique=True, max_size=20))
-def test_any_uri_can_be_looked_up_and_marked(uris: list[str]) -> None:
+def test_any_uri_can_be_looked_up(uris: list[str]) -> None:
     class Few:
         """Stands for an index that holds one head of each URI."""
 
@@ -113,5 +112,4 @@ def test_any_uri_can_be_looked_up_and_marked(uris: list[str]) -> None:
     with Ledger() as ledger:
         ledger.read(Few(), "c", SCOPE)  # type: ignore[arg-type]
         assert set(ledger.look_up(uris)) == set(uris)
-        ledger.mark_seen(uris)
         assert list(ledger.unseen()) == []
