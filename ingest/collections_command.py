@@ -137,7 +137,7 @@ def swap(
 def delete(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A collection's own name.")],
     yes: Yes = False,
-    force: Annotated[bool, typer.Option("--force", help="Though an alias names it: that goes with it.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Though it is in use: an alias goes with it.")] = False,
     data_dir: DataDir = None,
     qdrant_url: QdrantUrl = None,
     set_: Set = None,
@@ -150,11 +150,14 @@ def delete(
     import sys
 
     from rag.errors import BadInput
+    from rag.records import RESERVED
 
     with opened(data_dir, qdrant_url, set_) as index:
         info = index.describe(name)
         if info.name != name:
             raise BadInput(f"'{name}' is an alias of {info.name}: name that one to delete it, and its aliases with it")
+        if name == RESERVED and not force:
+            raise BadInput(f"'{name}' holds the service's jobs, feedback and issued keys: add --force to lose them all")
         if info.aliases and not force:
             raise BadInput(f"'{name}' is in use as {', '.join(info.aliases)}: swap that first, or add --force")
         if not yes:

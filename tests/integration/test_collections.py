@@ -17,6 +17,7 @@ import librarian
 from rag.errors import LibrarianError
 from rag.index import holder
 from rag.index.embedded import EmbeddedIndex
+from rag.records import RESERVED, Records
 from rag.schema import Scope
 from tests.integration.reindexing import HashEncoder, fill
 
@@ -128,6 +129,16 @@ def test_delete_wants_a_yes_and_force_for_what_is_in_use(run: Callable[..., Any]
     assert names(folder) == {name: ("documents",)}
     run("delete", name, "--yes", "--force")
     assert names(folder) == {}
+
+
+def test_the_services_records_are_not_deleted_by_the_way(run: Callable[..., Any], folder: Path) -> None:
+    index = EmbeddedIndex(folder / "index")
+    Records(index).put("note", "1", {"kept": True}, Scope.owner())
+    index.close()
+    assert "issued keys" in str(run("delete", RESERVED, "--yes"))
+    assert RESERVED in names(folder)
+    run("delete", RESERVED, "--yes", "--force")
+    assert RESERVED not in names(folder)
 
 
 def test_a_snapshot_is_restored_under_another_name_and_alias(run: Callable[..., Any], folder: Path) -> None:
