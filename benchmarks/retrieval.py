@@ -58,7 +58,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--callers", type=_numbers, default=(1, 16), help="callers at once (default: 1,16)")
     parser.add_argument("--queries", type=int, default=200, help="queries of a round (default: 200)")
     parser.add_argument("--rounds", type=int, default=4, help="rounds of each kind, alternating (default: 4)")
-    parser.add_argument("--optimize", action="store_true", help="measure each size also after `optimize()`")
+    parser.add_argument(
+        "--optimize", action="store_true", help="measure each size after `optimize()`, too, and beside LangChain then"
+    )
     parser.add_argument("--peer-chunks", type=int, default=20_000, help="chunks for LangChain; 0: leave it out")
     parser.add_argument("--peer-queries", type=int, default=50, help="queries for LangChain (default: 50)")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with kubernetes/, scifact/, mtrag/, chunking/")

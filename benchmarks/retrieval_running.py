@@ -90,6 +90,9 @@ def _peer(arguments: argparse.Namespace, corpus: Corpus, settings: Settings, que
     count = min(arguments.peer_chunks, len(corpus.points))
     peer = Peer(count, len(queries))
     with _opened(corpus, count, settings) as opened:
+        if arguments.optimize:
+            say("  optimising")
+            opened.index.optimize(settings.collection)
         for callers in arguments.callers:
             timing, answers = time_whole(opened.runner, opened.retriever, queries, callers, arguments.rounds)
             peer.ours[callers] = timing

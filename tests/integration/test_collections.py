@@ -131,6 +131,13 @@ def test_delete_wants_a_yes_and_force_for_what_is_in_use(run: Callable[..., Any]
     assert names(folder) == {}
 
 
+def test_an_optimized_collection_holds_what_it_held(run: Callable[..., Any], folder: Path) -> None:
+    before = run("describe", "documents", "--json")
+    assert f"{own(folder)} is optimized" in run("optimize", "documents")
+    assert run("describe", "documents", "--json") == before
+    assert run("optimize", "no-such").exit_code == 4
+
+
 def test_the_services_records_are_not_deleted_by_the_way(run: Callable[..., Any], folder: Path) -> None:
     index = EmbeddedIndex(folder / "index")
     Records(index).put("note", "1", {"kept": True}, Scope.owner())
