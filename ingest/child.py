@@ -82,6 +82,7 @@ class Child:
         self._received = 0
         self._hung_up = False
         self.answered = 0  # documents
+        self.killed = False
         ours, theirs = socket.socketpair()
         try:
             self._process = subprocess.Popen(  # noqa: S603 — this Python, this package
@@ -164,6 +165,7 @@ class Child:
 
     def kill(self) -> None:
         """End it at once, with what it started. From any thread, as often as one likes."""
+        self.killed = True
         with self._kill_lock:  # once it is reaped its id may be another process's
             if not self._ended:
                 with suppress(ProcessLookupError, PermissionError):

@@ -292,8 +292,9 @@ class PreparePool:
     def _child(self, slot: int, turn: int) -> Child:
         """The slot's worker, started where there is none. Raises what `Child.start` raises."""
         child = self._children.get(slot)
-        if child:
+        if child and not child.killed:
             return child
+        self._end(slot)  # killed as the run before this one ended, between two of its documents
         for last in (False, True):  # a machine that is short of something for a moment is no reason to stop a job
             try:
                 return self._new_child(slot, turn)

@@ -341,13 +341,22 @@ class TestARun:
                 list(pool.run(tasks()))
             assert len(list(pool.run([task()]))) == 1
 
+    def test_a_worker_that_was_killed_as_a_run_ended_takes_no_try_of_the_next_ones_documents(
+        self, tmp_path: Path
+    ) -> None:
+        with PreparePool(1, SPEC) as pool:
+            list(pool.run([task()]))
+            pool._children[0].kill()  # as closing a run does, when a worker has just done its last document
+            (found,) = pool.run([task("crash_once", str(tmp_path / "tries"))])
+        assert isinstance(found, Ready)
+
     def test_closed_half_way_leaves_no_worker_at_work(self) -> None:
         before = children()
         with PreparePool(2, SPEC) as pool:
             run = pool.run([task(number=0), *(task("hang", number=n) for n in range(1, 40))])
             next(run)
             run.close()
-            assert [each for each in children() - before if alive(each)] == []
+            assert wait_until(lambda: not any(map(alive, children() - before)), seconds=2)  # a kill takes a moment
             assert [type(each) for each in pool.run([task()])] == [Ready]
 
     def test_ends_all_workers_on_any_exception_of_its_user(self) -> None:
