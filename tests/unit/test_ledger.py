@@ -95,6 +95,23 @@ def test_what_was_seen_is_told_from_what_was_not(index: EmbeddedIndex) -> None:
         assert ledger.look_up(["no such"]) == {}
 
 
+def test_each_document_is_told_apart_however_it_came_into_the_ledger(index: EmbeddedIndex) -> None:
+    whole = [f"doc {n}" for n in range(700)]
+    headless = [f"lost {n}" for n in range(30)]
+    records = [record for uri in whole for record in points(uri, "1", [0], 1)]
+    records += [record for uri in headless for record in points(uri, "1", [1], 2)]
+    records += points("doc 5", "2", [0], 1)  # a second head
+    index.upsert("c", records, SCOPE)
+    with Ledger() as some:
+        some.read(index, "c", SCOPE, only=whole)  # in more than one batch
+        assert len({each.number for each in some.look_up(whole).values()}) == 700
+        assert list(some.unseen()) == []
+    with Ledger() as every:
+        every.read(index, "c", SCOPE)
+        every.look_up([*whole[:699], *headless[:29]])
+        assert [each.uri for each in every.unseen()] == ["doc 699", "lost 29"]
+
+
 @given(st.lists(st.text(min_size=1).filter(lambda each: each.isprintable()), unique=True, max_size=20))
 def test_any_uri_can_be_looked_up(uris: list[str]) -> None:
     class Few:
