@@ -139,17 +139,22 @@ def optimize(
 ) -> None:
     """Make searches of a large collection faster: the vectors' graph is built, and what was deleted is let go.
 
-    About a second for each thousand points. Documents that come later are searched without the graph until the next
-    time. A Qdrant server does all that by itself.
+    It may take minutes. Documents that come later are searched without the graph until the next time. A Qdrant server
+    does all that by itself.
 
     librarian collections optimize documents
     """
     import sys
     import time
 
+    from rag.errors import BadInput
+    from rag.index.embedded import EmbeddedIndex
+
     with opened(data_dir, qdrant_url, set_) as index:
         info = index.describe(name)
-        print(f"optimizing {info.name}, {info.points} points: about {max(1, info.points // 1000)} s", file=sys.stderr)
+        if not isinstance(index, EmbeddedIndex):
+            raise BadInput("a Qdrant server optimizes by itself: there is nothing to do")
+        print(f"optimizing {info.name}, {info.points} points: this may take minutes", file=sys.stderr, flush=True)
         started = time.monotonic()
         index.optimize(info.name)
         seconds = round(time.monotonic() - started, 1)

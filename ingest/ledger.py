@@ -124,19 +124,24 @@ class Ledger:
             ),
         )
         # Not sound: points without a head, of another version than the head's, or too few of them.
+        headless = self._db.execute(
+            """
+            INSERT INTO held SELECT uri, '', 0, '', 0, ? + row_number() OVER () - 1
+              FROM (SELECT DISTINCT uri FROM points WHERE uri NOT IN (SELECT uri FROM held))
+            """,
+            (len(self._seen),),
+        ).rowcount
+        self._seen.extend(bytes(headless))
         self._db.executescript(
-            f"""
-            INSERT OR IGNORE INTO held SELECT uri, '', 0, '', 0, {len(self._seen)} + row_number() OVER () - 1
-              FROM (SELECT DISTINCT uri FROM points WHERE uri NOT IN (SELECT uri FROM held));
+            """
             UPDATE held SET sound = 0 WHERE EXISTS
               (SELECT 1 FROM points WHERE points.uri = held.uri AND points.hash != held.hash);
             UPDATE held SET sound = 0 WHERE chunks !=
               (SELECT count(*) FROM points WHERE points.uri = held.uri AND points.hash = held.hash
                AND points.ordinal < held.chunks);
             DELETE FROM points;
-            """  # noqa: S608 — a number
+            """
         )
-        self._seen.extend(bytes(self._db.execute("SELECT count(*) FROM held").fetchone()[0]))
 
 
 def _rows(heads: Iterable[Stored]) -> Iterator[tuple[Any, ...]]:
