@@ -6,7 +6,8 @@ It learns from xquad (13 of its 22 articles), from questions about this project'
 demo's question is not among them) and from the chunking corpora. The other 9 articles of xquad are asked at the end, of
 the bare model and with the adapter, in the same prompts; 30% of their questions without the passage that answers.
 
-A run that was killed is gone on with by the same command. `--ship` copies what was made into rag/tuning/adapters.
+It is trained twice, the second time with longer prompts. A run that was killed is gone on with
+by the same command. `--ship` copies what was made into rag/tuning/adapters.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 # This file is called as the package is: the package's folder must come before this one.
@@ -38,25 +40,29 @@ DATA_LICENCE = (
 )
 LICENCE = "cc-by-sa-4.0"
 
+# First few and short passages, which costs little; then as many and as long ones as serving gives, fewer of them
+# without an answer: a model that has learnt to abstain does so too often.
+SHORT = Plan((), max_tokens=400, shape=Shape(passages=(1, 3), words=(25, 90)))
+BRIEF = Recipe(layers=20, learning_rate=1e-3, warmup=8)
+LONG = Plan((), rounds=1, max_tokens=900, shape=Shape(passages=(1, 5), words=(40, 130), unanswerable=0.2))
+LONGER = Recipe(layers=20, learning_rate=5e-4, warmup=8)
+
 
 def main() -> int:
     """Make it, print what was measured, and ship it where asked."""
     given = _arguments()
     settings = load({"data_dir": given.data_dir}).settings
     registry = Registry.of(settings)
-    if not (registry.folder / given.name).is_dir():
-        folders = registry.folder / ".questions"
-        pages = pages_folder(folders / "pages", ROOT / "docs", Path(__file__).with_name("adapter_questions.tsv"))
-        corpora = corpora_folder(folders / "corpora", given.data / "chunking")
-        print(f"{pages} questions of the pages, {corpora} of the corpora")
-        plan = Plan(
-            (given.data / "xquad",),
-            (folders / "pages", folders / "corpora"),
-            max_tokens=400,
-            shape=Shape(passages=(1, 3), words=(25, 90)),
-        )
-        order = Order(given.name, plan, Recipe(layers=20, learning_rate=1e-3, warmup=8), DATA_LICENCE, LICENCE)
-        make_adapter(order, settings, lambda line: print(line, flush=True))
+    folders = registry.folder / ".questions"
+    pages = pages_folder(folders / "pages", ROOT / "docs", Path(__file__).with_name("adapter_questions.tsv"))
+    corpora = corpora_folder(folders / "corpora", given.data / "chunking")
+    print(f"{pages} questions of the pages, {corpora} of the corpora")
+    first = f"{given.name}-1"
+    for name, start, recipe, plan in ((first, None, BRIEF, SHORT), (given.name, first, LONGER, LONG)):
+        if not (registry.folder / name).is_dir():
+            plan = replace(plan, folders=(given.data / "xquad",), whole=(folders / "pages", folders / "corpora"))
+            order = Order(name, plan, recipe, DATA_LICENCE, LICENCE, start)
+            make_adapter(order, settings, lambda line: print(line, flush=True))
     made = registry.get(given.name, "adapter")
     for each in made.card.metrics:
         before = "–" if each.before is None else f"{each.before:.3f}"

@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from rag.tuning.adapter.base import base_folder, describe_base, load_base
 from rag.tuning.adapter.preparing import Plan, Prepared, prepare
 from rag.tuning.adapter.replying import replies
 from rag.tuning.adapter.saving import save
-from rag.tuning.adapter.training import Recipe, encode, train
+from rag.tuning.adapter.training import Recipe, encode, of_start, train
 from rag.tuning.artefacts import Artefact
 from rag.tuning.card import Base, Card, Data, Measured, versions
+from rag.tuning.errors import ArtefactRefused
 from rag.tuning.registry import Registry
 
 # What an adapter is for, in the order in which a card shows it.
@@ -35,38 +36,72 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is wanted: a name, what to learn from, how, and the licences of the data and of the result."""
+    """What is wanted: a name, what to learn from, how, the licences of the data and of the result, and the name of the
+    adapter to begin from, if not from nothing."""
 
     name: str
     plan: Plan
     recipe: Recipe
     data_licence: str = "not stated"
     licence: str = "not stated"
+    start: str | None = None
 
 
 def make_adapter(order: Order, settings: Settings, say: Say) -> Artefact:
     """Train, measure and register. A run that was killed is gone on with by the same order.
 
-    Raises BadInput for data or a model that cannot be used, or where a training of another order has this name.
+    Raises BadInput for data or a model that cannot be used, or where a training of another order has this name, and
+    ArtefactRefused for an adapter to begin from that is not whole or another model's.
     """
     registry = Registry.of(settings)
     registry.check_free(order.name)
     folder = base_folder(settings)
     base = describe_base(folder)
+    start = _start(order, registry, base)
+    if start is not None:
+        past = start.card.settings.get("first_round", 0) + start.card.settings.get("rounds", 0)
+        plan = replace(order.plan, first_round=past)
+        order = replace(order, plan=plan, recipe=of_start(order.recipe, start.folder))
     model, tokenizer = load_base(folder)
     say("building the examples")
     prepared = prepare(order.plan, tokenizer, LocalTokenCounter(folder))
     work = registry.work(order.name)
     _claim(work / STATE, order, base, prepared)
     say(f"{len(prepared.train)} examples to train on, {len(prepared.held_out)} of {prepared.held_pairs} held out")
+    if start is not None and (seen := _unheld(start, prepared)):
+        say(f"held out here, but perhaps trained on by '{start.card.name}': {', '.join(seen)}")
     began = time.monotonic()
-    tuned = train(model, tokenizer, prepared.train, order.recipe, work / "checkpoints", say)
+    tuned = train(
+        model, tokenizer, prepared.train, order.recipe, work / "checkpoints", say, start.folder if start else None
+    )
     seconds = time.monotonic() - began
     metrics = _measured(tuned, tokenizer, prepared, say)
     made = work / "made"
     save(tuned, folder, made)
     shutil.rmtree(work / "checkpoints", ignore_errors=True)
-    return registry.add(made, _card(order, base, prepared, metrics, {"seconds_of_the_last_run": round(seconds)}))
+    facts: dict[str, Any] = {"seconds_of_the_last_run": round(seconds)}
+    if start is not None:
+        facts["began from"] = f"{start.card.name} (trained on {start.card.data.name}, {start.card.data.sha256[:16]})"
+        facts["held out here and not there"] = ", ".join(_unheld(start, prepared)) or "none"
+    return registry.add(made, _card(order, base, prepared, metrics, facts))
+
+
+def _start(order: Order, registry: Registry, base: Base) -> Artefact | None:
+    if order.start is None:
+        return None
+    found = registry.get(order.start, "adapter")
+    if found.card.base.sha256 != base.sha256:
+        raise ArtefactRefused(
+            f"adapter '{order.start}' was made for {found.card.base.name}, which is not the model of these settings "
+            f"({base.name}): begin from another (--start), or from nothing."
+        )
+    return found
+
+
+def _unheld(start: Artefact, prepared: Prepared) -> list[str]:
+    """What is held out now and was not when the adapter to begin from was trained: it may have learnt from that."""
+    before = str(start.card.facts.get("held out", "")).split(", ")
+    return [each for each in prepared.held if each not in before]
 
 
 def _claim(path: Path, order: Order, base: Base, prepared: Prepared) -> None:
@@ -147,7 +182,13 @@ def _card(
         ),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seed=order.recipe.seed,
-        settings={**asdict(order.recipe), "rounds": plan.rounds, "max_tokens": plan.max_tokens, **asdict(plan.shape)},
+        settings={
+            **asdict(order.recipe),
+            "rounds": plan.rounds,
+            "first_round": plan.first_round,
+            "max_tokens": plan.max_tokens,
+            **asdict(plan.shape),
+        },
         metrics=metrics,
         versions=versions(),
         licence=order.licence,

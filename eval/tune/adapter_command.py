@@ -31,6 +31,13 @@ def adapter(
     layers: Annotated[
         int | None, typer.Option("--layers", min=1, help="Change only so many of the upper layers (quicker).")
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--start", help="Go on from this adapter (see `tune list`); --rank and --layers are then its own."
+        ),
+    ] = None,
+    passages: Annotated[int, typer.Option("--passages", min=1, max=20, help="At most so many in an example.")] = 3,
     learning_rate: Annotated[float, typer.Option("--learning-rate", min=0, help="At its highest.")] = 1e-3,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Examples in a step.")] = 4,
     seed: Annotated[int, typer.Option("--seed", help="Of the split, the examples and the training.")] = 0,
@@ -62,10 +69,10 @@ def adapter(
         seed=seed,
         rounds=rounds,
         max_tokens=max_tokens,
-        shape=Shape(unanswerable=unanswerable),
+        shape=Shape(passages=(1, passages), unanswerable=unanswerable),
     )
     recipe = Recipe(rank=rank, alpha=2 * rank, layers=layers, learning_rate=learning_rate, batch=batch, seed=seed)
-    order = Order(name, plan, recipe, data_licence, licence)
+    order = Order(name, plan, recipe, data_licence, licence, start)
 
     def say(line: str) -> None:
         print(one_line(line), flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from rag.settings import Settings
 from rag.tuning.adapter.folder import CONFIG, WEIGHTS, open_adapter
 from rag.tuning.adapter.preparing import Plan
 from rag.tuning.adapter.training import Recipe
-from rag.tuning.errors import ArtefactExists
+from rag.tuning.errors import ArtefactExists, ArtefactNotFound, ArtefactRefused
 from rag.tuning.registry import Registry
 from tests.adapter_kit import model_folder, question_folder
 
@@ -67,6 +68,34 @@ def test_the_files_name_no_folder_of_the_machine(settings: Settings, order: Orde
     for path in made.folder.iterdir():
         assert str(base.parent).encode() not in path.read_bytes()
     assert json.loads((made.folder / CONFIG).read_text())["base_model_name_or_path"] == "tiny"
+
+
+def test_one_begins_from_another_and_its_card_says_so(settings: Settings, order: Order) -> None:
+    make_adapter(order, settings, silent)
+    card = make_adapter(replace(order, name="further", start="grounded"), settings, silent).card
+    assert (card.settings["rank"], card.settings["first_round"]) == (4, 1)
+    assert card.facts["began from"].startswith("grounded (trained on questions, ")
+    assert card.facts["held out here and not there"] == "none"
+
+
+def test_what_another_split_holds_out_may_have_been_seen(settings: Settings, order: Order) -> None:
+    make_adapter(order, settings, silent)
+    said: list[str] = []
+    other = replace(order, name="further", start="grounded", plan=replace(order.plan, seed=3))
+    card = make_adapter(other, settings, said.append).card
+    seen = card.facts["held out here and not there"]
+    assert seen != "none"
+    assert f"held out here, but perhaps trained on by 'grounded': {seen}" in said
+
+
+def test_one_does_not_begin_from_another_models_adapter(settings: Settings, order: Order) -> None:
+    made = make_adapter(order, settings, silent)
+    card = made.folder / "card.json"
+    card.write_text(card.read_text().replace(made.card.base.sha256, "0" * 64))
+    with pytest.raises(ArtefactRefused, match="not the model of these settings"):
+        make_adapter(replace(order, name="further", start="grounded"), settings, silent)
+    with pytest.raises(ArtefactNotFound):
+        make_adapter(replace(order, name="further", start="no-such"), settings, silent)
 
 
 def test_a_killed_run_is_gone_on_with_by_the_same_order_and_by_no_other(settings: Settings, order: Order) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +16,7 @@ from rag.tuning.adapter.examples import Shape, make_examples
 from rag.tuning.adapter.packing import IGNORED, packed
 from rag.tuning.adapter.pairs import read_pairs
 from rag.tuning.adapter.replying import replies
-from rag.tuning.adapter.training import Encoded, Recipe, encode, ordered, train
+from rag.tuning.adapter.training import Encoded, Recipe, encode, of_start, ordered, train
 from tests.adapter_kit import question_folder, tiny_model, tiny_tokenizer
 from tests.conftest import WordCounter
 
@@ -102,6 +103,24 @@ def test_a_killed_training_that_is_started_again_ends_as_an_undisturbed_one(
     assert whole.keys() == resumed.keys()
     for name, value in whole.items():
         torch.testing.assert_close(resumed[name], value)
+
+
+def test_one_that_begins_from_an_adapter_has_its_sizes_and_changes_it(examples: list[Encoded], tmp_path: Path) -> None:
+    import torch
+
+    first = train(tiny_model(), tiny_tokenizer(), examples, replace(RECIPE, layers=1), tmp_path / "1", print)
+    first.save_pretrained(tmp_path / "first")
+    recipe = of_start(Recipe(rank=9, learning_rate=0.0, warmup=1, batch=2), tmp_path / "first")
+    assert (recipe.rank, recipe.alpha, recipe.layers) == (4, 8, 1)
+    same = train(tiny_model(), tiny_tokenizer(), examples, recipe, tmp_path / "2", print, tmp_path / "first")
+    assert weights(same).keys() == weights(first).keys()
+    for name, value in weights(first).items():
+        torch.testing.assert_close(weights(same)[name], value)
+    further = train(
+        tiny_model(), tiny_tokenizer(), examples, replace(recipe, learning_rate=1e-3), tmp_path / "3", print,
+        tmp_path / "first",
+    )  # fmt: skip
+    assert any(not torch.equal(weights(further)[name], value) for name, value in weights(first).items())
 
 
 def test_only_the_upper_layers_change_and_the_models_own_weights_never(examples: list[Encoded], tmp_path: Path) -> None:

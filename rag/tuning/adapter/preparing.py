@@ -26,13 +26,15 @@ HELD_OUT = Shape(passages=(2, 3), words=(60, 130), unanswerable=0.3)
 class Plan:
     """What is learnt from. Each folder is split by article or document: `hold_out` of them are kept apart, but for the
     folders of `whole`, which are trained on entirely. Every pair becomes an example `rounds` times, with other passages
-    each time; examples over `max_tokens` are left out."""
+    each time; examples over `max_tokens` are left out. `first_round` is the number of the first: a training that begins
+    from another's adapter draws examples that one has not seen."""
 
     folders: tuple[Path, ...]
     whole: tuple[Path, ...] = ()
     hold_out: float = 0.4
     seed: int = 0
     rounds: int = 2
+    first_round: int = 0
     max_tokens: int = 512
     shape: Shape = field(default_factory=Shape)
 
@@ -66,7 +68,8 @@ def prepare(plan: Plan, tokenizer: Any, counter: TokenCounter) -> Prepared:
     for folder in plan.whole:
         kept.append(read_pairs(folder))
     train: list[Encoded] = []
-    for seed in range(plan.seed, plan.seed + plan.rounds):
+    first = plan.seed + plan.first_round
+    for seed in range(first, first + plan.rounds):
         for pairs in kept:
             train += [encode(each, tokenizer) for each in make_examples(pairs, plan.shape, counter, BUDGET, seed)]
     short = tuple(each for each in train if len(each.ids) <= plan.max_tokens)

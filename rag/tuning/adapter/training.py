@@ -5,14 +5,16 @@ Heavy imports stand in the functions: the command line starts without them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from rag.tuning.adapter.examples import Example
+from rag.tuning.adapter.folder import CONFIG
 from rag.tuning.adapter.packing import IGNORED, packed
 from rag.tuning.state import last_checkpoint
 
@@ -66,9 +68,11 @@ def train(
     recipe: Recipe,
     folder: Path,
     say: Callable[[str], None],
+    start: Path | None = None,
 ) -> Any:
     """Train an adapter on `model` and return the peft model. Checkpoints go to `folder`; what stands there is gone on
-    with, so a run that was killed ends as if it had not been."""
+    with, so a run that was killed ends as if it had not been. `start` is the folder of an adapter to begin from: its
+    rank and its layers are then the trained ones', whatever the recipe says (see `of_start`)."""
     from peft import LoraConfig
     from transformers import PrinterCallback
 
@@ -109,18 +113,37 @@ def train(
         task_type="CAUSAL_LM",
     )
     trainer = trl.SFTTrainer(
-        model=model,
+        model=model if start is None else _begun(model, start),
         callbacks=[_progress(say)],
         args=config,
         train_dataset=datasets.Dataset.from_list(rows),
         processing_class=tokenizer,
         data_collator=packed,
-        peft_config=lora,
+        peft_config=lora if start is None else None,
     )
     trainer.remove_callback(PrinterCallback)
     done = last_checkpoint(folder)
     trainer.train(resume_from_checkpoint=str(done) if done else None)
     return trainer.model
+
+
+def _begun(model: Any, start: Path) -> Any:
+    """The model with the adapter in `start`, to be trained further."""
+    from peft import PeftModel
+
+    begun: Any = PeftModel.from_pretrained(model, start, is_trainable=True)
+    # Its file names the model without a folder: peft would look such a name up on the hub at every checkpoint.
+    begun.peft_config["default"].base_model_name_or_path = model.config.name_or_path
+    return begun
+
+
+def of_start(recipe: Recipe, start: Path) -> Recipe:
+    """The recipe with rank, alpha and layers of the adapter in `start`."""
+    config = json.loads((start / CONFIG).read_text(encoding="utf-8"))
+    layers = config.get("layers_to_transform")
+    return replace(
+        recipe, rank=config["r"], alpha=config["lora_alpha"], layers=len(layers) if isinstance(layers, list) else None
+    )
 
 
 def _progress(say: Callable[[str], None]) -> Any:
