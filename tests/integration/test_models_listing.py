@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +27,18 @@ def listed(api: Feeding, path: str, *groups: str, tenant: str = "default") -> di
     return {each.get("id") or each["name"]: each for each in response.raise_for_status().json()["data"]}
 
 
-@pytest.fixture
-def api(tmp_path: Path) -> Any:
-    with feeding(tmp_path, api_key="key", groups=("sre", "dev")) as running:
+@contextmanager
+def two_collections(folder: Path) -> Iterator[Feeding]:
+    with feeding(folder, api_key="key", groups=("sre", "dev")) as running:
         running.done(running.send_text({"id": "a", "text": "b"}, collection="one", groups=["sre"]))
         running.done(running.send_text({"id": "a", "text": "b"}, collection="two", groups=["dev"]))
+        yield running
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feeding]:
+    """For tests that only ask."""
+    with two_collections(tmp_path_factory.mktemp("listing")) as running:
         yield running
 
 
@@ -96,7 +105,8 @@ def test_each_says_when_it_was_made(api: Feeding) -> None:
     assert models["librarian"]["created"] == 0  # there is no default collection yet
 
 
-def test_one_that_was_made_without_a_time_has_none(api: Feeding) -> None:
-    api.index.set_metadata("one", {"created": None})
-    assert listed(api, "/v1/models", "sre")["librarian/one"]["created"] == 0
-    assert listed(api, "/v1/collections", "sre")["one"]["created"] is None
+def test_one_that_was_made_without_a_time_has_none(tmp_path: Path) -> None:
+    with two_collections(tmp_path) as api:
+        api.index.set_metadata("one", {"created": None})
+        assert listed(api, "/v1/models", "sre")["librarian/one"]["created"] == 0
+        assert listed(api, "/v1/collections", "sre")["one"]["created"] is None
