@@ -30,13 +30,15 @@ KEPT = ("Refused", "Answered", "CitationPrecision")
 @dataclass(frozen=True, slots=True)
 class AnswerTrial:
     """What an adapter is tried on. `metric` decides on `target`, where none of KEPT may be lower by more than
-    `tolerance`; on each of `guards` the metric may not. `folder` keeps the answers: a trial that was killed goes on."""
+    `tolerance`; on each of `guards` the metric may not. `folder` keeps the answers: a trial that was killed goes on.
+    So many questions are asked at once as `concurrency` says."""
 
     target: Questions
     guards: Sequence[Questions]
     metric: str
     tolerance: float
     folder: Path
+    concurrency: int = 1
 
 
 def tried(
@@ -54,7 +56,8 @@ def tried(
         both = [Configuration(IN_SERVICE, now), Configuration(CANDIDATE, candidate)]
         for number, questions in enumerate((trial.target, *trial.guards)):
             folder = trial.folder / f"{number}-{questions.hash[:12]}"
-            found = evaluate_answers(Wanted(questions, both, folder), open_ingestor, show).evaluation
+            wanted = Wanted(questions, both, folder, concurrency=trial.concurrency)
+            found = evaluate_answers(wanted, open_ingestor, show).evaluation
             dataset = questions.dataset
             if number == 0:
                 conditions.append(better(dataset, found, trial.metric))

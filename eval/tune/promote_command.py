@@ -40,6 +40,9 @@ def promote(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="Adapter: only so many questions, the first of each kind.")
     ] = None,
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", min=1, max=256, help="Adapter: so many questions are asked at once.")
+    ] = 1,
     data_dir: DataDir = None,
     qdrant_url: QdrantUrl = None,
     set_: Set = None,
@@ -71,7 +74,7 @@ def promote(
     if now is not None and now.name == name:
         raise BadInput(f"'{name}' is in service already, since {now.since}.")
     check_decides(kind, settings, loaded.sources)
-    sets = _Sets(on, guard or [], split, metric, tolerance, remove_gold, limit)
+    sets = _Sets(on, guard or [], split, metric, tolerance, remove_gold, limit, concurrency)
     if kind == "encoder":
         check_alone(settings)
     with shown_progress(json_) as show:
@@ -95,6 +98,7 @@ class _Sets:
     tolerance: float
     remove_gold: float
     limit: int | None
+    concurrency: int
 
 
 def _tried(artefact: Artefact, settings: Settings, sets: _Sets, show: Show) -> Verdict:
@@ -117,7 +121,7 @@ def _tried_adapter(artefact: Artefact, settings: Settings, sets: _Sets, show: Sh
     found += [open_questions(each, None, sets.remove_gold, 0) for each in sets.guards]
     target, *guards = [each.first(sets.limit) if sets.limit else each for each in found]
     folder = settings.data_dir / "eval" / f"promote-{artefact.card.name}"
-    trial = AnswerTrial(target, guards, sets.metric or METRIC, sets.tolerance, folder)
+    trial = AnswerTrial(target, guards, sets.metric or METRIC, sets.tolerance, folder, sets.concurrency)
     return tried(artefact, settings, trial, engine_for, open_ingestor, show)
 
 
