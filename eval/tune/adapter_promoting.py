@@ -23,8 +23,10 @@ from rag.tuning.artefacts import Artefact
 Serving = Callable[[Settings, Path, Callable[[str], None]], AbstractContextManager[tuple[Settings, Settings]]]
 
 METRIC = "F1"
-# What must not get worse for it: an adapter that always answers, or never does, may well have the higher F1.
+# What must not get worse for it: an adapter that answers always may well have the higher F1, and one that answers next
+# to never the higher precision. Where a refused question counts nothing in the metric itself, that is price enough.
 KEPT = ("Refused", "Answered", "CitationPrecision")
+COUNTS_REFUSALS = frozenset(["F1", "EM", "Contains"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +63,18 @@ def tried(
             dataset = questions.dataset
             if number == 0:
                 conditions.append(better(dataset, found, trial.metric))
-                kept = [name for name in KEPT if name != trial.metric and _compared(found, name)]
+                kept = [name for name in _kept(trial.metric) if _compared(found, name)]
                 conditions += [no_worse(dataset, found, name, trial.tolerance) for name in kept]
                 numbers += [measured(dataset, found, name, "whole service") for name in (trial.metric, *kept)]
             else:
                 conditions.append(no_worse(dataset, found, trial.metric, trial.tolerance))
                 numbers.append(measured(dataset, found, trial.metric, "whole service"))
     return Verdict(tuple(conditions), tuple(numbers))
+
+
+def _kept(metric: str) -> list[str]:
+    counted = {metric, "Answered"} if metric in COUNTS_REFUSALS else {metric}
+    return [name for name in KEPT if name not in counted]
 
 
 def _compared(found: Evaluation, metric: str) -> bool:

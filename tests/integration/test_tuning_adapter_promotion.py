@@ -122,6 +122,29 @@ def test_one_that_always_answers_is_refused_for_it(registry: Registry, questions
         run("tune", "promote", "grounded", "--on", questions, "--remove-gold", "0.4", "--json")
 
 
+def test_one_that_refuses_a_few_is_paid_for_that_by_its_f1_and_by_no_other_metric(
+    registry: Registry, questions: Path, model: FakeModel
+) -> None:
+    def cautious(body: Any) -> Sequence[str]:
+        return ["I don't know."] if FACTS["reef"][1] in body["messages"][-1]["content"] else knows(body)
+
+    model.says["grounded"] = cautious
+    with pytest.raises(GateFailed, match="Answered"):
+        run(
+            "tune",
+            "promote",
+            "grounded",
+            "--on",
+            questions,
+            "--remove-gold",
+            "0",
+            "--metric",
+            "CitedRelevant",
+            "--json",
+        )
+    assert promote("grounded", questions)["promoted"]
+
+
 @pytest.mark.parametrize(("status", "says"), [(404, "VLLM_ALLOW_RUNTIME_LORA_UPDATING"), (400, "at the same path")])
 def test_a_server_that_cannot_load_it_is_named(
     registry: Registry, questions: Path, model: FakeModel, status: int, says: str
