@@ -63,8 +63,9 @@ def tried(
             dataset = questions.dataset
             if number == 0:
                 conditions.append(better(dataset, found, trial.metric))
-                kept = [name for name in _kept(trial.metric) if _compared(found, name)]
-                conditions += [no_worse(dataset, found, name, trial.tolerance) for name in kept]
+                kept = [name for name in KEPT if name != trial.metric and _compared(found, name)]
+                decides = set(_kept(trial.metric))
+                conditions += [no_worse(dataset, found, name, trial.tolerance) for name in kept if name in decides]
                 numbers += [measured(dataset, found, name, "whole service") for name in (trial.metric, *kept)]
             else:
                 conditions.append(no_worse(dataset, found, trial.metric, trial.tolerance))

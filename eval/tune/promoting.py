@@ -121,7 +121,7 @@ def measured(dataset: Dataset, found: Evaluation, metric: str, through: str) -> 
     return Measured(
         data=f"{dataset.name} {dataset.split}, {through}",
         metric=metric,
-        count=len(after.per_query.get(metric, ())) or len(dataset.queries),
+        count=_asked(dataset, found, metric),
         after=after.metrics[metric],
         after_interval=after.intervals[metric],
         before=before.metrics[metric],
@@ -133,10 +133,16 @@ def measured(dataset: Dataset, found: Evaluation, metric: str, through: str) -> 
 def _shown(dataset: Dataset, found: Evaluation, each: Comparison) -> str:
     before, after = (_of(found, name).metrics[each.metric] for name in (IN_SERVICE, CANDIDATE))
     low, high = each.interval
+    asked = _asked(dataset, found, each.metric)
     return (
-        f"{dataset.name} {dataset.split}, {len(dataset.queries)} queries: {each.metric} {before:.4f} in service, "
+        f"{dataset.name} {dataset.split}, {asked} queries: {each.metric} {before:.4f} in service, "
         f"{after:.4f} the candidate ({each.difference:+.4f} [{low:+.4f}, {high:+.4f}], {p_value(each.p)})"
     )
+
+
+def _asked(dataset: Dataset, found: Evaluation, metric: str) -> int:
+    """How many questions the candidate has this metric of: a trial may ask fewer than the dataset holds."""
+    return len(_of(found, CANDIDATE).per_query.get(metric, ())) or len(dataset.queries)
 
 
 def _comparison(found: Evaluation, metric: str) -> Comparison:

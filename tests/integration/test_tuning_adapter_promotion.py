@@ -143,6 +143,15 @@ def test_one_that_refuses_a_few_is_paid_for_that_by_its_f1_and_by_no_other_metri
             "--json",
         )
     assert promote("grounded", questions)["promoted"]
+    answered = next(each for each in registry.get("grounded").card.metrics if each.metric == "Answered")
+    assert (answered.before, answered.after) == (1.0, 7 / 8)
+
+
+def test_a_trial_of_fewer_questions_says_how_many_they_were(
+    registry: Registry, questions: Path, model: FakeModel
+) -> None:
+    arguments = ["tune", "promote", "grounded", "--on", questions, "--remove-gold", "0", "--limit", "6", "--json"]
+    assert "6 queries: F1" in run(*arguments)["conditions"][0]["text"]
 
 
 @pytest.mark.parametrize(("status", "says"), [(404, "VLLM_ALLOW_RUNTIME_LORA_UPDATING"), (400, "at the same path")])
