@@ -287,30 +287,30 @@ HOSTILE = {
     "numbers": "1. " * 60_000,
     "quotes": ">" * 100_000,
     "spaced quotes": "> " * 60_000,
-    "brackets": "[" * 100_000,
-    "links": "[x](" * 30_000,
-    "definitions": "[x]: [" * 30_000,
-    "bars": "|" * 100_000,
-    "table head": "|" * 20_000 + "\n" + "|-" * 20_000 + "|\n",
-    "backticks": "`" * 100_000,
-    "fences": "```\n" * 20_000,
-    "hashes": "#" * 100_000,
-    "headings": "# a\n" * 10_000,
+    "brackets": "[" * 50_000,
+    "links": "[x](" * 15_000,
+    "definitions": "[x]: [" * 15_000,
+    "bars": "|" * 50_000,
+    "table head": "|" * 10_000 + "\n" + "|-" * 10_000 + "|\n",
+    "backticks": "`" * 50_000,
+    "fences": "```\n" * 10_000,
+    "hashes": "#" * 50_000,
+    "headings": "# a\n" * 5_000,
     "deep lists": "".join("  " * n + "- a\n" for n in range(600)),
-    "stars": "* " * 60_000,
-    "underline": "a " * 50_000 + "\n===\n",
-    "tags": "<" * 100_000,
-    "escapes": "\\" * 100_000,
-    "escaped lines": "\\n" * 60_000,
-    "dots": "." * 200_000,
-    "closers": ".)" * 100_000,
-    "modifiers": "public static " * 20_000,
-    "definitions of code": "class a\n" * 10_000,
+    "stars": "* " * 30_000,
+    "underline": "a " * 25_000 + "\n===\n",
+    "tags": "<" * 50_000,
+    "escapes": "\\" * 50_000,
+    "escaped lines": "\\n" * 30_000,
+    "dots": "." * 100_000,
+    "closers": ".)" * 50_000,
+    "modifiers": "public static " * 10_000,
+    "definitions of code": "class a\n" * 5_000,
     "deeper and deeper": "".join(" " * n + "def f():\n" for n in range(600)),
-    "table": "| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 10_000,
-    "sentence ends": ". " * 60_000,
-    "chinese": "漢" * 60_000,
-    "emoji": "😀" * 60_000,
+    "table": "| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 5_000,
+    "sentence ends": ". " * 30_000,
+    "chinese": "漢" * 30_000,
+    "emoji": "😀" * 30_000,
 }
 
 
@@ -324,7 +324,7 @@ class TestHostileDocuments:
         minilm.token_counts([""])
         started = time.process_time()
         made = chunk(given_, minilm, MAX)
-        assert time.process_time() - started < 20
+        assert time.process_time() - started < 10
         check(made, given_, minilm, MAX)
         assert uncovered(made, given_.text) == ""
 
