@@ -6,8 +6,8 @@ It learns from xquad (13 of its 22 articles), from questions about this project'
 demo's question is not among them) and from the chunking corpora. The other 9 articles of xquad are asked at the end, of
 the bare model and with the adapter, in the same prompts; 30% of their questions without the passage that answers.
 
-It is trained twice, the second time with longer prompts. A run that was killed is gone on with
-by the same command. `--ship` copies what was made into rag/tuning/adapters.
+It is trained twice, the second time with longer prompts. A run that was killed is gone on with by the same command.
+`--ship` copies what was made into rag/tuning/adapters.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from adapter_data import corpora_folder, pages_folder
 
 from eval.tune.adapter import Order, make_adapter
-from rag.settings import load
+from rag.settings import Settings, load
 from rag.tuning.adapter.examples import Shape
 from rag.tuning.adapter.packaged import FOLDER, NAME
 from rag.tuning.adapter.preparing import Plan
@@ -53,16 +53,8 @@ def main() -> int:
     given = _arguments()
     settings = load({"data_dir": given.data_dir}).settings
     registry = Registry.of(settings)
-    folders = registry.folder / ".questions"
-    pages = pages_folder(folders / "pages", ROOT / "docs", Path(__file__).with_name("adapter_questions.tsv"))
-    corpora = corpora_folder(folders / "corpora", given.data / "chunking")
-    print(f"{pages} questions of the pages, {corpora} of the corpora")
-    first = f"{given.name}-1"
-    for name, start, recipe, plan in ((first, None, BRIEF, SHORT), (given.name, first, LONGER, LONG)):
-        if not (registry.folder / name).is_dir():
-            plan = replace(plan, folders=(given.data / "xquad",), whole=(folders / "pages", folders / "corpora"))
-            order = Order(name, plan, recipe, DATA_LICENCE, LICENCE, start)
-            make_adapter(order, settings, lambda line: print(line, flush=True))
+    if not (registry.folder / given.name).is_dir():
+        _train(given, settings, registry)
     made = registry.get(given.name, "adapter")
     for each in made.card.metrics:
         before = "–" if each.before is None else f"{each.before:.3f}"
@@ -80,6 +72,20 @@ def main() -> int:
         shutil.copytree(made.folder, FOLDER)
         print(f"shipped to {FOLDER}")
     return 0
+
+
+def _train(given: argparse.Namespace, settings: Settings, registry: Registry) -> None:
+    """Train both, the first only where it is not there yet."""
+    folders = registry.folder / ".questions"
+    pages = pages_folder(folders / "pages", ROOT / "docs", Path(__file__).with_name("adapter_questions.tsv"))
+    corpora = corpora_folder(folders / "corpora", given.data / "chunking")
+    print(f"{pages} questions of the pages, {corpora} of the corpora")
+    first = f"{given.name}-1"
+    for name, start, recipe, plan in ((first, None, BRIEF, SHORT), (given.name, first, LONGER, LONG)):
+        if not (registry.folder / name).is_dir():
+            whole = replace(plan, folders=(given.data / "xquad",), whole=(folders / "pages", folders / "corpora"))
+            order = Order(name, whole, recipe, DATA_LICENCE, LICENCE, start)
+            make_adapter(order, settings, lambda line: print(line, flush=True))
 
 
 def _arguments() -> argparse.Namespace:

@@ -64,18 +64,13 @@ def tried(
             if number == 0:
                 conditions.append(better(dataset, found, trial.metric))
                 kept = [name for name in KEPT if name != trial.metric and _compared(found, name)]
-                decides = set(_kept(trial.metric))
-                conditions += [no_worse(dataset, found, name, trial.tolerance) for name in kept if name in decides]
+                priced = {"Answered"} if trial.metric in COUNTS_REFUSALS else set()
+                conditions += [no_worse(dataset, found, each, trial.tolerance) for each in kept if each not in priced]
                 numbers += [measured(dataset, found, name, "whole service") for name in (trial.metric, *kept)]
             else:
                 conditions.append(no_worse(dataset, found, trial.metric, trial.tolerance))
                 numbers.append(measured(dataset, found, trial.metric, "whole service"))
     return Verdict(tuple(conditions), tuple(numbers))
-
-
-def _kept(metric: str) -> list[str]:
-    counted = {metric, "Answered"} if metric in COUNTS_REFUSALS else {metric}
-    return [name for name in KEPT if name not in counted]
 
 
 def _compared(found: Evaluation, metric: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,13 +72,19 @@ def check_tuned(folder: Path, kind: Kind) -> None:
 
 
 def seal(folder: Path, card: Card) -> Artefact:
-    """Write the card of what lies in the folder, with the hash of every file. Raises ArtefactRefused for a pickle."""
+    """Write the card of what lies in the folder, with the hash of every file, and let be read by others what the card
+    may be: safetensors keeps its files to their owner, and an engine may run as another. Raises ArtefactRefused for a
+    pickle."""
     files = {}
     for path in files_below(folder):
         name = path.relative_to(folder).as_posix()
         _check_safe(f"{card.kind} '{card.name}'", name, path)
         files[name] = File(path.stat().st_size, sha256_of(path))
-    return write_card(Artefact(folder, replace(card, files=files)))
+    sealed = write_card(Artefact(folder, replace(card, files=files)))
+    mode = stat.S_IMODE((folder / CARD).stat().st_mode)
+    for name in files:
+        (folder / name).chmod(mode)
+    return sealed
 
 
 def write_card(artefact: Artefact) -> Artefact:

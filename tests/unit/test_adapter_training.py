@@ -123,6 +123,26 @@ def test_one_that_begins_from_an_adapter_has_its_sizes_and_changes_it(examples: 
     assert any(not torch.equal(weights(further)[name], value) for name, value in weights(first).items())
 
 
+def test_a_killed_one_that_began_from_an_adapter_ends_as_an_undisturbed_one(
+    examples: list[Encoded], tmp_path: Path
+) -> None:
+    import torch
+
+    def kill(line: str) -> None:
+        if line.startswith("step 4 "):
+            raise Killed
+
+    start = tmp_path / "first"
+    train(tiny_model(), tiny_tokenizer(), examples, RECIPE, tmp_path / "1", print).save_pretrained(start)
+    whole = weights(train(tiny_model(), tiny_tokenizer(), examples, RECIPE, tmp_path / "whole", print, start))
+    with pytest.raises(Killed):
+        train(tiny_model(), tiny_tokenizer(), examples, RECIPE, tmp_path / "killed", kill, start)
+    resumed = weights(train(tiny_model(), tiny_tokenizer(), examples, RECIPE, tmp_path / "killed", print, start))
+    assert whole.keys() == resumed.keys()
+    for name, value in whole.items():
+        torch.testing.assert_close(resumed[name], value)
+
+
 def test_only_the_upper_layers_change_and_the_models_own_weights_never(examples: list[Encoded], tmp_path: Path) -> None:
     import torch
 

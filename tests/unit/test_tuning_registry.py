@@ -73,6 +73,11 @@ def test_a_finished_training_appears_whole_with_both_forms_of_its_card(registry:
     assert not (registry.folder / ".work" / "mine").exists()
 
 
+def test_whoever_may_read_the_card_may_read_the_weights(made: Artefact) -> None:
+    modes = {each.name: each.stat().st_mode & 0o777 for each in made.folder.iterdir()}
+    assert modes["model.safetensors"] == modes["config.json"] == modes["card.json"]
+
+
 def test_a_name_is_taken_once(registry: Registry, made: Artefact) -> None:
     with pytest.raises(ArtefactExists, match="'mine'"):
         registry.check_free("mine")

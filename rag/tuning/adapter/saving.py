@@ -25,5 +25,4 @@ def save(model: Any, base: Path, folder: Path) -> None:
     (folder / CONFIG).write_text(json.dumps(config, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     halves = {name: each.half() for name, each in load_file(folder / WEIGHTS).items()}
     save_file(halves, folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / WEIGHTS).chmod(0o644)  # the engine may run as another user
     open_adapter(folder, base)
