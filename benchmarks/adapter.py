@@ -3,10 +3,12 @@
     python benchmarks/adapter.py [--name smollm2-grounded] [--data-dir .librarian] [--ship]
 
 It learns from xquad (13 of its 22 articles), from questions about this project's own pages (adapter_questions.tsv; the
-demo's question is not among them) and from the chunking corpora. The other 9 articles of xquad are asked at the end, of
-the bare model and with the adapter, in the same prompts; 30% of their questions without the passage that answers.
+demo's question is not among them) and Kubernetes' (adapter_kubernetes.tsv), and from the chunking corpora. The other 9
+articles of xquad, and 15% of Kubernetes' pages, are asked at the end, of the bare model and with the adapter, in the
+same prompts; 30% of their questions without the passage that answers.
 
-It is trained twice, the second time with longer prompts. A run that was killed is gone on with by the same command.
+It is trained three times: with short prompts, with long ones, and with long ones of manuals among them. A run that was
+killed is gone on with by the same command.
 `--ship` copies what was made into rag/tuning/adapters.
 """
 
@@ -21,7 +23,7 @@ from pathlib import Path
 # This file is called as the package is: the package's folder must come before this one.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from adapter_data import corpora_folder, pages_folder
+from adapter_data import corpora_folder, kubernetes_folders, pages_folder
 
 from eval.tune.adapter import Order, make_adapter
 from rag.settings import Settings, load
@@ -36,16 +38,20 @@ DATA = ROOT.parent / "shared" / "data"
 MOST_BYTES = 25_000_000
 DATA_LICENCE = (
     "xquad: CC BY-SA 4.0 (google-deepmind/xquad, from Wikipedia); chunking_evaluation: MIT (wikitexts: CC BY-SA, State "
-    "of the Union: public domain); Librarian's pages: Apache-2.0"
+    "of the Union: public domain); kubernetes.io: CC BY 4.0 (The Kubernetes Authors), asked about with the help "
+    "of a large language model; Librarian's pages: Apache-2.0"
 )
 LICENCE = "cc-by-sa-4.0"
 
 # First few and short passages, which costs little; then as many and as long ones as serving gives, fewer of them
-# without an answer: a model that has learnt to abstain does so too often.
+# without an answer: a model that has learnt to abstain does so too often. At last those of manuals as well: what has
+# learnt from an encyclopedia alone abstains where a manual answers.
 SHORT = Plan((), max_tokens=400, shape=Shape(passages=(1, 3), words=(25, 90)))
 BRIEF = Recipe(layers=20, learning_rate=1e-3, warmup=8)
 LONG = Plan((), rounds=1, max_tokens=900, shape=Shape(passages=(1, 5), words=(40, 130), unanswerable=0.2))
 LONGER = Recipe(layers=20, learning_rate=5e-4, warmup=8)
+MANUALS = replace(LONG, max_tokens=1000, shape=Shape(passages=(1, 5), words=(40, 150), unanswerable=0.25))
+LAST = replace(LONGER, parts=4)
 
 
 def main() -> int:
@@ -61,7 +67,7 @@ def main() -> int:
         interval = (
             "" if each.after_interval is None else f" [{each.after_interval[0]:.3f}, {each.after_interval[1]:.3f}]"
         )
-        print(f"{each.metric:26} {before:>6} → {each.after:.3f}{interval}  ({each.count})")
+        print(f"{each.data:18} {each.metric:26} {before:>6} → {each.after:.3f}{interval}  ({each.count})")
     size = sum(each.stat().st_size for each in made.folder.iterdir())
     print(f"{made.folder}: {size / 1e6:.1f} MB")
     if given.ship:
@@ -75,15 +81,28 @@ def main() -> int:
 
 
 def _train(given: argparse.Namespace, settings: Settings, registry: Registry) -> None:
-    """Train both, the first only where it is not there yet."""
+    """Train all three, each only where it is not there yet."""
     folders = registry.folder / ".questions"
-    pages = pages_folder(folders / "pages", ROOT / "docs", Path(__file__).with_name("adapter_questions.tsv"))
-    corpora = corpora_folder(folders / "corpora", given.data / "chunking")
-    print(f"{pages} questions of the pages, {corpora} of the corpora")
-    first = f"{given.name}-1"
-    for name, start, recipe, plan in ((first, None, BRIEF, SHORT), (given.name, first, LONGER, LONG)):
+    own, corpora, theirs, apart = (folders / each for each in ("pages", "corpora", "kubernetes", "kubernetes-apart"))
+    here = Path(__file__)
+    pages = pages_folder(own, ROOT / "docs", here.with_name("adapter_questions.tsv"))
+    excerpts = corpora_folder(corpora, given.data / "chunking")
+    manuals = kubernetes_folders(
+        theirs, apart, given.data / "kubernetes" / "pages", here.with_name("adapter_kubernetes.tsv")
+    )
+    print(
+        f"{pages} questions of the pages, {excerpts} of the corpora, {manuals[0]} and {manuals[1]} of Kubernetes' pages"
+    )
+    first, second = f"{given.name}-1", f"{given.name}-2"
+    for name, start, recipe, plan, also in (
+        (first, None, BRIEF, SHORT, ()),
+        (second, first, LONGER, LONG, ()),
+        (given.name, second, LAST, MANUALS, (theirs,)),
+    ):
         if not (registry.folder / name).is_dir():
-            whole = replace(plan, folders=(given.data / "xquad",), whole=(folders / "pages", folders / "corpora"))
+            whole = replace(plan, folders=(given.data / "xquad",), whole=(own, corpora, *also))
+            if also:
+                whole = replace(whole, apart=(apart,))
             order = Order(name, whole, recipe, DATA_LICENCE, LICENCE, start)
             make_adapter(order, settings, lambda line: print(line, flush=True))
 
@@ -91,7 +110,7 @@ def _train(given: argparse.Namespace, settings: Settings, registry: Registry) ->
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--name", default=NAME, help="name in the registry")
-    parser.add_argument("--data", type=Path, default=DATA, help="folder with xquad/ and chunking/")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with xquad/, kubernetes/ and chunking/")
     parser.add_argument("--data-dir", default=".librarian", help="folder of models and registry")
     parser.add_argument("--ship", action="store_true", help="copy it into the package")
     return parser.parse_args()

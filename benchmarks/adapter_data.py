@@ -1,20 +1,24 @@
-"""Folders of questions for the packaged adapter: of this project's own pages, and of the chunking corpora."""
+"""Folders of questions for the packaged adapter: of this project's own pages, Kubernetes', and the chunking corpora."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kubernetes_pages import kubernetes_sections
+from kubernetes_pages import sections as sections_of
+
 # Corpora whose texts may be passed on: in the public domain, and CC BY-SA.
 CORPORA = {"state_of_the_union": "State of the Union", "wikitexts": "Encyclopedia"}
 AROUND = 700  # characters on either side of a gold excerpt
 LONGEST = 32  # words of an answer
+APART = 0.15  # share of the Kubernetes pages that are only measured by
 
-_HEADING = re.compile(r"^(#{1,3}) (.*)$", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 
 
@@ -23,22 +27,28 @@ def pages_folder(out: Path, docs: Path, questions: Path) -> int:
 
     `questions` holds page, question and the answer's words, separated by tabs.
     """
-    sections = [each for page in sorted(docs.glob("*.md")) for each in _sections(page)]
-    queries, judged = [], []
-    with questions.open(encoding="utf-8", newline="") as file:
-        for number, (page, question, answer) in enumerate(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)):
-            holders = [each for each in sections if each["_id"].startswith(f"{page}#") and answer in each["text"]]
-            if not holders:
-                continue
-            asked = _words(question)
-            best = max(holders, key=lambda each: len(asked & _words(f"{each['title']} {each['text']}")))
-            places = [match.start() for match in re.finditer(re.escape(answer), best["text"])]
-            start = max(places, key=lambda at: len(asked & _words(best["text"][max(0, at - 150) : at + 150])))
-            span = {"text": answer, "answer_start": start}
-            queries.append({"_id": f"page-{number}", "text": question, "answers": [span]})
-            judged.append((f"page-{number}", best["_id"]))
-    _write(out, sections, queries, judged)
-    return len(queries)
+    sections = [
+        each for page in sorted(docs.glob("*.md")) for each in sections_of(page.name, page.read_text(encoding="utf-8"))
+    ]
+    return _asked(out, sections, question_rows(questions))
+
+
+def kubernetes_folders(out: Path, apart: Path, pages: Path, questions: Path) -> tuple[int, int]:
+    """Questions about the Markdown pages of kubernetes.io in `pages`, by section; how many still find their answer.
+
+    Those of a share of the pages go to `apart`, drawn by the hash of a page's path. `questions` as `pages_folder` has.
+    """
+    rows = question_rows(questions)
+    names = sorted({page for page, _, _ in rows}, key=lambda each: hashlib.sha256(each.encode()).digest())
+    held = frozenset(names[: round(len(names) * APART)])
+    counts = []
+    for folder, inside in ((out, False), (apart, True)):
+        ours = [each for each in names if (each in held) == inside]
+        sections = [
+            each for name in ours for each in kubernetes_sections(name, (pages / name).read_text(encoding="utf-8"))
+        ]
+        counts.append(_asked(folder, sections, [each for each in rows if (each[0] in held) == inside]))
+    return counts[0], counts[1]
 
 
 def corpora_folder(out: Path, data: Path) -> int:
@@ -67,15 +77,29 @@ def corpora_folder(out: Path, data: Path) -> int:
     return len(queries)
 
 
-def _sections(page: Path) -> list[dict[str, Any]]:
-    parts = _HEADING.split(page.read_text(encoding="utf-8"))
-    found, title, path = [], "", list[str]()
-    for number in range(1, len(parts), 3):
-        level, heading, body = len(parts[number]), parts[number + 1], parts[number + 2].strip()
-        title, path = (heading, []) if level == 1 else (title, [*path[: level - 2], heading])
-        if body:
-            found.append({"_id": f"{page.name}#{number}", "title": " > ".join([title, *path]), "text": body})
-    return found
+def question_rows(path: Path) -> list[tuple[str, str, str]]:
+    """Page, question and the words that answer, from each line of a file with tabs between."""
+    with path.open(encoding="utf-8", newline="") as file:
+        found = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return [(page, question, answer) for page, question, answer in found]
+
+
+def _asked(out: Path, sections: list[dict[str, Any]], rows: list[tuple[str, str, str]]) -> int:
+    queries, judged = [], []
+    for page, question, answer in rows:
+        holders = [each for each in sections if each["_id"].startswith(f"{page}#") and answer in each["text"]]
+        if not holders:
+            continue
+        asked = _words(question)
+        best = max(holders, key=lambda each: len(asked & _words(f"{each['title']} {each['text']}")))
+        places = [match.start() for match in re.finditer(re.escape(answer), best["text"])]
+        start = max(places, key=lambda at: len(asked & _words(best["text"][max(0, at - 150) : at + 150])))
+        span = {"text": answer, "answer_start": start}
+        name = f"page-{len(queries)}"
+        queries.append({"_id": name, "text": question, "answers": [span]})
+        judged.append((name, best["_id"]))
+    _write(out, sections, queries, judged)
+    return len(queries)
 
 
 def _words(text: str) -> frozenset[str]:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from kubernetes_pages import COMMENT, FRONT_MATTER, SHORTCODE, TOOLTIP
+
 from eval.datasets import Dataset, Query, content_hash
 from ingest.sentences import sentences
 
@@ -23,11 +25,7 @@ MOST_OF_A_PAGE = 2
 LEAST_WORDS, MOST_WORDS, LEAST_BESIDE = 8, 50, 5
 SPLIT = "links"
 
-_FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 _CODE = re.compile(r"^[ \t]*(```|~~~).*?^[ \t]*\1[^\n]*$", re.DOTALL | re.MULTILINE)
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_TOOLTIP = re.compile(r"\{\{<\s*glossary_tooltip[^>]*?\btext=\"([^\"]*)\"[^>]*>\}\}")
-_SHORTCODE = re.compile(r"\{\{[<%].*?[>%]\}\}", re.DOTALL)
 _NO_PROSE = re.compile(r"[ \t]*(#|\||<|\{|$)")
 _MARKER = re.compile(r"[ \t]*(?:[-*+]|\d+\.)[ \t]+")
 _LINK = re.compile(r"\[([^\[\]]+)\]\(([^()\s]+)\)")
@@ -81,7 +79,7 @@ def linked(name: str, text: str, names: set[str]) -> Iterator[Linked]:
 
 
 def _sentences(text: str) -> Iterator[str]:
-    for pattern, put in ((_FRONT_MATTER, ""), (_CODE, "\n\n"), (_COMMENT, "\n\n"), (_TOOLTIP, r"\1"), (_SHORTCODE, "")):
+    for pattern, put in ((FRONT_MATTER, ""), (_CODE, "\n\n"), (COMMENT, "\n\n"), (TOOLTIP, r"\1"), (SHORTCODE, "")):
         text = pattern.sub(put, text)
     paragraph: list[str] = []
     for line in [*text.split("\n"), ""]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,8 @@ from rag.errors import BadInput
 from rag.settings import Settings
 from rag.tokens import LocalTokenCounter
 from rag.tuning.adapter.base import base_folder, describe_base, load_base
-from rag.tuning.adapter.preparing import Plan, Prepared, prepare
+from rag.tuning.adapter.examples import Example
+from rag.tuning.adapter.preparing import SPLIT, Plan, Prepared, prepare
 from rag.tuning.adapter.replying import replies
 from rag.tuning.adapter.saving import save
 from rag.tuning.adapter.training import Recipe, encode, of_start, train
@@ -67,7 +68,8 @@ def make_adapter(order: Order, settings: Settings, say: Say) -> Artefact:
     prepared = prepare(order.plan, tokenizer, LocalTokenCounter(folder))
     work = registry.work(order.name)
     _claim(work / STATE, order, base, prepared)
-    say(f"{len(prepared.train)} examples to train on, {len(prepared.held_out)} of {prepared.held_pairs} held out")
+    asked = sum(map(len, prepared.held_out.values()))
+    say(f"{len(prepared.train)} examples to train on, {asked} of {prepared.held_pairs} held out")
     if start is not None and (seen := _unheld(start, prepared)):
         say(f"held out here, but perhaps trained on by '{start.card.name}': {', '.join(seen)}")
     began = time.monotonic()
@@ -101,7 +103,8 @@ def _start(order: Order, registry: Registry, base: Base) -> Artefact | None:
 def _unheld(start: Artefact, prepared: Prepared) -> list[str]:
     """What is held out now and was not when the adapter to begin from was trained: it may have learnt from that."""
     before = str(start.card.facts.get("held out", "")).split(", ")
-    return [each for each in prepared.held if each not in before]
+    read = (SPLIT, *start.card.data.name.split(", "))  # a folder apart that it was not given it cannot have learnt from
+    return [each for name, groups in prepared.held.items() if name in read for each in groups if each not in before]
 
 
 def _claim(path: Path, order: Order, base: Base, prepared: Prepared) -> None:
@@ -122,24 +125,27 @@ def _claim(path: Path, order: Order, base: Base, prepared: Prepared) -> None:
 
 
 def _measured(tuned: Any, tokenizer: Any, prepared: Prepared, say: Say) -> tuple[Measured, ...]:
-    if not prepared.held_out:
-        return ()
-    prompts = [encode(each, tokenizer) for each in prepared.held_out]
-    found: list[Replied] = []
-    for title in ("without the adapter", "with the adapter"):
-
-        def progress(done: int, title: str = title) -> None:
-            say(f"held-out questions {title}: {done} of {len(prompts)}")
-
-        if title.startswith("without"):
-            with tuned.disable_adapter():
-                found.append(measure(prepared.held_out, replies(tuned, tokenizer, prompts, REPLY_TOKENS, progress)))
-        else:
-            found.append(measure(prepared.held_out, replies(tuned, tokenizer, prompts, REPLY_TOKENS, progress)))
-    return compared(found[0], found[1])
+    return tuple(
+        row for name, examples in prepared.held_out.items() for row in _asked(tuned, tokenizer, name, examples, say)
+    )
 
 
-def compared(before: Replied, after: Replied, data: str = "held-out questions") -> tuple[Measured, ...]:
+def _asked(tuned: Any, tokenizer: Any, name: str, examples: Sequence[Example], say: Say) -> tuple[Measured, ...]:
+    """The examples asked without the adapter and with it."""
+    prompts = [encode(each, tokenizer) for each in examples]
+
+    def replied(how: str) -> Replied:
+        def progress(done: int) -> None:
+            say(f"{name} {how}: {done} of {len(prompts)}")
+
+        return measure(examples, replies(tuned, tokenizer, prompts, REPLY_TOKENS, progress))
+
+    with tuned.disable_adapter():
+        bare = replied("without the adapter")
+    return compared(bare, replied("with the adapter"), name)
+
+
+def compared(before: Replied, after: Replied, data: str) -> tuple[Measured, ...]:
     """Each measure before and after, with intervals, and the paired test where the same questions have both."""
     rows = []
     for name in SHOWN:
@@ -196,7 +202,7 @@ def _card(
             "examples": len(prepared.train),
             "left out as too long": prepared.too_long,
             "questions whose answer stands in no text": prepared.without,
-            "held out": ", ".join(prepared.held),
+            "held out": ", ".join(each for groups in prepared.held.values() for each in groups),
             **facts,
         },
     )

@@ -18,6 +18,10 @@ def adapter(
     also: Annotated[
         list[Path] | None, typer.Option("--also", help="A folder that is trained on entirely; may be repeated.")
     ] = None,
+    measure: Annotated[
+        list[Path] | None,
+        typer.Option("--measure", help="A folder that is held out entirely and measured by itself; may be repeated."),
+    ] = None,
     hold_out: Annotated[
         float,
         typer.Option("--hold-out", min=0, max=0.9, help="Share of the articles that is kept apart to measure by."),
@@ -65,6 +69,7 @@ def adapter(
     plan = Plan(
         tuple(datasets),
         tuple(also or ()),
+        tuple(measure or ()),
         hold_out=hold_out,
         seed=seed,
         rounds=rounds,

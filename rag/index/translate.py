@@ -97,7 +97,9 @@ def collection_options(spec: CollectionSpec, spread: Spread) -> dict[str, Any]:
     """Keyword arguments of `create_collection`."""
     return {
         **spread.options(),
-        "vectors_config": {DENSE: models.VectorParams(size=spec.dense_size, distance=models.Distance.COSINE)},
+        "vectors_config": {
+            DENSE: models.VectorParams(size=spec.dense_size, distance=models.Distance.COSINE, **spread.dense())
+        },
         "sparse_vectors_config": {
             SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF if spec.idf else models.Modifier.NONE)
         },

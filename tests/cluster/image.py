@@ -22,14 +22,16 @@ from tests.cluster.kit import ROOT
 # What torch brings with it, where it comes from PyPI.
 TORCH = ("torch", "mpmath")
 OWN = ("rag", "ingest", "eval", "serve", "librarian.py")
-STATE, PYTHON, PACKAGES = "/var/lib/librarian", "/mnt", "/opt"
+STATE, PYTHON, PACKAGES, CHECKOUT = "/var/lib/librarian", "/mnt", "/opt", "/srv"
 
-# Arguments: the folders for STATE and for /tmp, the user, the folders of interpreter and packages; then the command.
+# Arguments: the folders for STATE and for /tmp, the user, the folders of interpreter, packages and checkout; then the
+# command. A checkout below /tmp, which the volume there hides, is put back: the links of the packages lead into it.
 _ISOLATED = f"""
 set -e
-state=$1 temporary=$2 user=$3 python=$4 packages=$5; shift 5
+state=$1 temporary=$2 user=$3 python=$4 packages=$5 checkout=$6; shift 6
 mount --bind "$python" {PYTHON}
 mount --bind "$packages" {PACKAGES}
+mount --bind "$checkout" {CHECKOUT}
 mount -t tmpfs tmpfs /var/lib
 mkdir {STATE}
 for each in $(awk '{{print $5}}' /proc/self/mountinfo | sort -r); do
@@ -37,6 +39,9 @@ for each in $(awk '{{print $5}}' /proc/self/mountinfo | sort -r); do
 done
 mount --bind "$state" {STATE}; mount -o remount,bind,rw {STATE}
 mount --bind "$temporary" /tmp; mount -o remount,bind,rw /tmp
+case "$checkout" in
+  /tmp/*) mkdir -p "$checkout"; mount --bind {CHECKOUT} "$checkout"; mount -o remount,bind,ro "$checkout" ;;
+esac
 cd {STATE}
 exec setpriv --reuid "$user" --regid "$user" --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all "$@"
 """
@@ -150,7 +155,8 @@ class Container:
             **settings,
         }
         isolated = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _ISOLATED, "sh"]
-        places = [str(self.state), str(self.temporary), str(self.target.user), sys.base_prefix, str(self.site)]
+        folders = [self.state, self.temporary]
+        places = [*map(str, folders), str(self.target.user), sys.base_prefix, str(self.site), str(ROOT)]
         return subprocess.Popen(
             [*isolated, *places, *command],
             env=variables,

@@ -63,6 +63,18 @@ def test_an_adapter_is_made_measured_on_other_articles_and_registered(
     assert all(each.before is not None and each.before_interval for each in card.metrics if each.metric == "F1")
 
 
+def test_a_folder_apart_is_never_trained_on_and_has_rows_of_its_own(settings: Settings, order: Order) -> None:
+    apart = question_folder(settings.data_dir.parent / "manuals")
+    same = make_adapter(order, settings, silent).card
+    card = make_adapter(replace(order, name="beside", plan=replace(order.plan, apart=(apart,))), settings, silent).card
+    assert card.data.sha256 == same.data.sha256
+    assert (card.data.pairs, card.data.held_out) == (6, 14)
+    rows = {name: [each for each in card.metrics if each.data == name] for name in ("held-out questions", "manuals")}
+    assert [each.metric for each in rows["held-out questions"]] == [each.metric for each in same.metrics]
+    assert {"F1", "Refused"} <= {each.metric for each in rows["manuals"]}
+    assert card.facts["held out"].count("Warsaw") == 1
+
+
 def test_the_files_name_no_folder_of_the_machine(settings: Settings, order: Order, base: Path) -> None:
     made = make_adapter(order, settings, silent)
     for path in made.folder.iterdir():

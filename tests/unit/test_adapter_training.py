@@ -105,6 +105,15 @@ def test_a_killed_training_that_is_started_again_ends_as_an_undisturbed_one(
         torch.testing.assert_close(resumed[name], value)
 
 
+def test_a_step_computed_in_parts_learns_what_it_learns_at_once(examples: list[Encoded], tmp_path: Path) -> None:
+    import torch
+
+    whole = weights(train(tiny_model(), tiny_tokenizer(), examples, RECIPE, tmp_path / "1", print))
+    parts = weights(train(tiny_model(), tiny_tokenizer(), examples, replace(RECIPE, parts=2), tmp_path / "2", print))
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, rtol=2e-3, atol=2e-4)
+
+
 def test_one_that_begins_from_an_adapter_has_its_sizes_and_changes_it(examples: list[Encoded], tmp_path: Path) -> None:
     import torch
 

@@ -186,6 +186,18 @@ class TestSpread:
             translate.collection_options(CollectionSpec(3, {}), Spread.of(Settings()))
         )
 
+    def test_vectors_are_whole_in_memory_unless_int8_is_asked_for(self) -> None:
+        made = {
+            way: translate.collection_options(CollectionSpec(3, {}), Spread.of(Settings(qdrant_quantization=way)))
+            for way in ("none", "int8")
+        }
+        plain, quantized = (made[way]["vectors_config"][translate.DENSE] for way in ("none", "int8"))
+        assert plain.model_dump(exclude_none=True) == {"size": 3, "distance": models.Distance.COSINE}
+        assert quantized.on_disk
+        assert quantized.quantization_config.scalar.type == models.ScalarType.INT8
+        assert quantized.quantization_config.scalar.always_ram
+        assert (quantized.size, quantized.distance) == (plain.size, plain.distance)
+
     @pytest.mark.parametrize(("copies", "confirmed_by"), [(1, 1), (2, 1), (3, 2), (5, 3)])
     def test_a_new_collection_is_spread_as_the_settings_say(self, copies: int, confirmed_by: int) -> None:
         settings = Settings(qdrant_shards=6, qdrant_replication=copies)

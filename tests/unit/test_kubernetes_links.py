@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-FILE = Path(__file__).parents[2] / "benchmarks" / "kubernetes_links.py"
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))  # behind the packages: it has an ingest.py
+
+import kubernetes_links as made
+
 NAMES = {"concepts/pods.md", "tasks/_index.md", "tasks/probe.md"}
 BESIDE = "tells in many words what one should know"
 
 
-@pytest.fixture(scope="module")
-def made() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("kubernetes_links", FILE)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
-
-
-def asked(made: ModuleType, text: str) -> list[tuple[str, str]]:
+def asked(text: str) -> list[tuple[str, str]]:
     return [(each.text, each.target) for each in made.linked("tasks/probe.md", text, NAMES)]
 
 
-def test_a_sentence_with_one_link_to_another_page_is_a_question_without_the_target(made: ModuleType) -> None:
+def test_a_sentence_with_one_link_to_another_page_is_a_question_without_the_target() -> None:
     text = f"Pods come first.\nThe page on\n[pods and more](/docs/concepts/pods/#why) {BESIDE}. That is all of it."
-    assert asked(made, text) == [(f"The page on pods and more {BESIDE}.", "concepts/pods.md")]
+    assert asked(text) == [(f"The page on pods and more {BESIDE}.", "concepts/pods.md")]
 
 
-def test_a_folder_is_its_front_page(made: ModuleType) -> None:
-    assert asked(made, f"The page on [tasks](/docs/tasks/) {BESIDE}.") == [
+def test_a_folder_is_its_front_page() -> None:
+    assert asked(f"The page on [tasks](/docs/tasks/) {BESIDE}.") == [
         (f"The page on tasks {BESIDE}.", "tasks/_index.md")
     ]
 
@@ -57,16 +45,16 @@ def test_a_folder_is_its_front_page(made: ModuleType) -> None:
     ],
     ids=["two links", "elsewhere", "itself", "no page", "few words", "heading", "code", "comment", "front matter"],
 )
-def test_others_are_not(made: ModuleType, text: str) -> None:
-    assert asked(made, text) == []
+def test_others_are_not(text: str) -> None:
+    assert asked(text) == []
 
 
-def test_each_item_of_a_list_stands_by_itself(made: ModuleType) -> None:
+def test_each_item_of_a_list_stands_by_itself() -> None:
     text = f"* The page on [pods](/docs/concepts/pods/) {BESIDE}\n* The page on [tasks](/docs/tasks/) {BESIDE}\n"
-    assert [target for _, target in asked(made, text)] == ["concepts/pods.md", "tasks/_index.md"]
+    assert [target for _, target in asked(text)] == ["concepts/pods.md", "tasks/_index.md"]
 
 
-def test_a_page_is_the_answer_to_two_questions_at_most(made: ModuleType, tmp_path: Path) -> None:
+def test_a_page_is_the_answer_to_two_questions_at_most(tmp_path: Path) -> None:
     pages = tmp_path / "pages"
     for name in ("a", "b", "c", "d"):
         (pages / name).parent.mkdir(exist_ok=True)
@@ -79,6 +67,6 @@ def test_a_page_is_the_answer_to_two_questions_at_most(made: ModuleType, tmp_pat
     assert found.qrels == {"link-0": {"a.md": 1}, "link-1": {"a.md": 1}}
 
 
-def test_pages_without_a_link_are_an_error(made: ModuleType, tmp_path: Path) -> None:
+def test_pages_without_a_link_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no sentence"):
         made.links(tmp_path)

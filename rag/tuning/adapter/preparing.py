@@ -20,17 +20,20 @@ from rag.tuning.adapter.training import Encoded, encode
 BUDGET = Budget(window=4096, answer=256, passages=1600)
 # What is asked of a finished adapter: passages as long as serving's, three questions in ten without an answer.
 HELD_OUT = Shape(passages=(2, 3), words=(60, 130), unanswerable=0.3)
+SPLIT = "held-out questions"  # what a card calls those of the folders that are split
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is learnt from. Each folder is split by article or document: `hold_out` of them are kept apart, but for the
-    folders of `whole`, which are trained on entirely. Every pair becomes an example `rounds` times, with other passages
+    folders of `whole`, which are trained on entirely, and those of `apart`, which are held out entirely and measured
+    each by itself. Every pair becomes an example `rounds` times, with other passages
     each time; examples over `max_tokens` are left out. `first_round` is the number of the first: a training that begins
     from another's adapter draws examples that one has not seen."""
 
     folders: tuple[Path, ...]
     whole: tuple[Path, ...] = ()
+    apart: tuple[Path, ...] = ()
     hold_out: float = 0.4
     seed: int = 0
     rounds: int = 2
@@ -41,16 +44,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Examples, and what a card says of them. `trained` and `held` name the groups on either side."""
+    """Examples, and what a card says of them. `held_out` has those of the folders that are split, then the ones of
+    each folder apart, by its name, none of them empty. `trained` and `held` name the groups on either side."""
 
     train: tuple[Encoded, ...]
-    held_out: tuple[Example, ...]
+    held_out: dict[str, tuple[Example, ...]]
     pairs: int
     held_pairs: int
     too_long: int
     without: int
     trained: tuple[str, ...]
-    held: tuple[str, ...]
+    held: dict[str, tuple[str, ...]]
     hash: str
 
 
@@ -75,18 +79,25 @@ def prepare(plan: Plan, tokenizer: Any, counter: TokenCounter) -> Prepared:
     short = tuple(each for each in train if len(each.ids) <= plan.max_tokens)
     if not short:
         raise BadInput(f"nothing is left to train on: no example has at most {plan.max_tokens} tokens (--max-tokens).")
-    shown = tuple(each for pairs in held for each in make_examples(pairs, HELD_OUT, counter, BUDGET, plan.seed))
+    asked = {SPLIT: held}
+    for folder in plan.apart:
+        asked[folder.name] = [*asked.get(folder.name, ()), read_pairs(folder)]
+    shown = {name: _shown(each, counter, plan.seed) for name, each in asked.items()}
     return Prepared(
         train=short,
-        held_out=shown,
+        held_out={name: each for name, each in shown.items() if each},
         pairs=sum(len(each.pairs) for each in kept),
-        held_pairs=sum(len(each.pairs) for each in held),
+        held_pairs=sum(len(each.pairs) for found in asked.values() for each in found),
         too_long=len(train) - len(short),
         without=without,
         trained=_groups(kept),
-        held=_groups(held),
+        held={name: _groups(each) for name, each in asked.items()},
         hash=hashlib.sha256(json.dumps([each.hash for each in kept]).encode()).hexdigest(),
     )
+
+
+def _shown(held: Sequence[Pairs], counter: TokenCounter, seed: int) -> tuple[Example, ...]:
+    return tuple(each for pairs in held for each in make_examples(pairs, HELD_OUT, counter, BUDGET, seed))
 
 
 def _groups(found: Sequence[Pairs]) -> tuple[str, ...]:
