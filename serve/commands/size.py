@@ -16,7 +16,9 @@ def size(
     ] = 36.0,
     dimensions: Annotated[int, typer.Option(help="Dimensions of the encoder.")] = 384,
     copies: Annotated[int, typer.Option(help="Nodes that hold each shard (LIBRARIAN_QDRANT_REPLICATION).")] = 1,
-    quantized: Annotated[bool, typer.Option("--quantized", help="Vectors in memory as bytes, not floats (qdrant_quantization=int8).")] = False,
+    quantized: Annotated[
+        bool, typer.Option("--quantized", help="Vectors in memory as bytes (LIBRARIAN_QDRANT_QUANTIZATION=int8).")
+    ] = False,
     node_memory_gib: Annotated[float, typer.Option(help="Memory of a Qdrant node, GiB.")] = 32.0,
     cores: Annotated[int, typer.Option(help="Cores that ingest, of all pods.")] = 8,
     chunks_per_core_second: Annotated[float, typer.Option(help="What one of them encodes.")] = 75.0,
