@@ -22,10 +22,10 @@ from tests.cluster.kit import ROOT
 # What torch brings with it, where it comes from PyPI.
 TORCH = ("torch", "mpmath")
 OWN = ("rag", "ingest", "eval", "serve", "librarian.py")
-STATE, PYTHON, PACKAGES, CHECKOUT = "/var/lib/librarian", "/mnt", "/opt", "/srv"
+STATE, PYTHON, PACKAGES, CHECKOUT = "/var/lib/librarian", "/mnt", "/opt", Path("/srv")
 
 # Arguments: the folders for STATE and for /tmp, the user, the folders of interpreter, packages and checkout; then the
-# command. A checkout below /tmp, which the volume there hides, is put back: the links of the packages lead into it.
+# command. The links of the packages lead to CHECKOUT: where the checkout lies, the user may not be let in.
 _ISOLATED = f"""
 set -e
 state=$1 temporary=$2 user=$3 python=$4 packages=$5 checkout=$6; shift 6
@@ -39,9 +39,6 @@ for each in $(awk '{{print $5}}' /proc/self/mountinfo | sort -r); do
 done
 mount --bind "$state" {STATE}; mount -o remount,bind,rw {STATE}
 mount --bind "$temporary" /tmp; mount -o remount,bind,rw /tmp
-case "$checkout" in
-  /tmp/*) mkdir -p "$checkout"; mount --bind {CHECKOUT} "$checkout"; mount -o remount,bind,ro "$checkout" ;;
-esac
 cd {STATE}
 exec setpriv --reuid "$user" --regid "$user" --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all "$@"
 """
@@ -108,14 +105,20 @@ def assemble(wanted: Target, folder: Path) -> Path:
         roots = {path.parts[0] for path in each.files or () if path.parts[0] not in {"..", "__pycache__"}}
         for name in roots:
             link = site / name
-            if not link.exists():
-                link.symlink_to(Path(str(each.locate_file(name))).resolve())
+            if not link.is_symlink():
+                link.symlink_to(_seen(Path(str(each.locate_file(name)))))
     for name in OWN:
-        (site / name).symlink_to(ROOT / name)
+        (site / name).symlink_to(_seen(ROOT / name))
     own = metadata.distribution("librarian-rag")
     for name in {path.parts[0] for path in own.files or () if path.parts[0].endswith(".dist-info")}:
-        (site / name).symlink_to(Path(str(own.locate_file(name))).resolve())
+        (site / name).symlink_to(_seen(Path(str(own.locate_file(name)))))
     return site
+
+
+def _seen(path: Path) -> Path:
+    """Where the container sees it."""
+    real, root = path.resolve(), ROOT.resolve()
+    return CHECKOUT / real.relative_to(root) if real.is_relative_to(root) else real
 
 
 class Container:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.image import STATE, Container, can_isolate, packages, target
+from tests.cluster.image import CHECKOUT, STATE, Container, can_isolate, packages, target
 from tests.cluster.kit import ROOT, overlay, workloads
 
 isolated = pytest.mark.skipif(not can_isolate(), reason="mount namespaces need root, unshare and setpriv")
@@ -83,7 +83,7 @@ print([path for path in ({STATE!r}, "/tmp") if refused(path)], os.getuid())
 
     def test_a_job_ingests_and_the_api_answers_from_it(self, folder: Path, state: Path) -> None:
         job = Container(target("jobs"), folder, state)
-        process = job.start(["ingest", str(ROOT / "docs" / "assistants.md")])
+        process = job.start(["ingest", str(CHECKOUT / "docs" / "assistants.md")])
         output, _ = process.communicate(timeout=300)
         assert process.returncode == 0, output
         assert any(state.rglob("segments")), "the index is not where the volume is"
