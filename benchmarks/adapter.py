@@ -8,8 +8,7 @@ articles of xquad, and 15% of Kubernetes' pages, are asked at the end, of the ba
 same prompts; 30% of their questions without the passage that answers.
 
 It is trained three times: with short prompts, with long ones, and with long ones of manuals among them. A run that was
-killed is gone on with by the same command.
-`--ship` copies what was made into rag/tuning/adapters.
+killed is gone on with by the same command. `--ship` copies what was made into rag/tuning/adapters.
 """
 
 from __future__ import annotations
@@ -94,16 +93,15 @@ def _train(given: argparse.Namespace, settings: Settings, registry: Registry) ->
         f"{pages} questions of the pages, {excerpts} of the corpora, {manuals[0]} and {manuals[1]} of Kubernetes' pages"
     )
     first, second = f"{given.name}-1", f"{given.name}-2"
-    for name, start, recipe, plan, also in (
-        (first, None, BRIEF, SHORT, ()),
-        (second, first, LONGER, LONG, ()),
-        (given.name, second, LAST, MANUALS, (theirs,)),
+    manuals_too = replace(MANUALS, whole=(own, corpora, theirs), apart=(apart,))
+    for name, start, recipe, plan in (
+        (first, None, BRIEF, replace(SHORT, whole=(own, corpora))),
+        (second, first, LONGER, replace(LONG, whole=(own, corpora))),
+        (given.name, second, LAST, manuals_too),
     ):
         if not (registry.folder / name).is_dir():
-            whole = replace(plan, folders=(given.data / "xquad",), whole=(own, corpora, *also))
-            if also:
-                whole = replace(whole, apart=(apart,))
-            order = Order(name, whole, recipe, DATA_LICENCE, LICENCE, start)
+            plan = replace(plan, folders=(given.data / "xquad",))
+            order = Order(name, plan, recipe, DATA_LICENCE, LICENCE, start)
             make_adapter(order, settings, lambda line: print(line, flush=True))
 
 

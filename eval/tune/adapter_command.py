@@ -85,5 +85,5 @@ def adapter(
     made = make_adapter(order, settings, say)
     for each in made.card.metrics:
         before = "–" if each.before is None else f"{each.before:.3f}"
-        print(one_line(f"{each.metric:24} {before:>6} → {each.after:.3f}  ({each.count})"))
+        print(one_line(f"{each.data:18} {each.metric:26} {before:>6} → {each.after:.3f}  ({each.count})"))
     print(one_line(f"serve it: LIBRARIAN_ENGINE_ADAPTER={made.folder} librarian up"))

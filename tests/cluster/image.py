@@ -158,8 +158,7 @@ class Container:
             **settings,
         }
         isolated = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _ISOLATED, "sh"]
-        folders = [self.state, self.temporary]
-        places = [*map(str, folders), str(self.target.user), sys.base_prefix, str(self.site), str(ROOT)]
+        places = map(str, (self.state, self.temporary, self.target.user, sys.base_prefix, self.site, ROOT))
         return subprocess.Popen(
             [*isolated, *places, *command],
             env=variables,

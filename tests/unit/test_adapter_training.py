@@ -29,6 +29,11 @@ class Killed(Exception):
     pass
 
 
+def kill(line: str) -> None:
+    if line.startswith("step 4 "):
+        raise Killed
+
+
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> list[Encoded]:
     pairs = read_pairs(question_folder(tmp_path_factory.mktemp("questions") / "data"))
@@ -88,10 +93,6 @@ def test_a_killed_training_that_is_started_again_ends_as_an_undisturbed_one(
 ) -> None:
     import torch
 
-    def kill(line: str) -> None:
-        if line.startswith("step 4 "):
-            raise Killed
-
     whole = weights(train(tiny_model(), tiny_tokenizer(), examples, RECIPE, tmp_path / "whole", lambda _line: None))
     said: list[str] = []
     with pytest.raises(Killed):
@@ -136,10 +137,6 @@ def test_a_killed_one_that_began_from_an_adapter_ends_as_an_undisturbed_one(
     examples: list[Encoded], tmp_path: Path
 ) -> None:
     import torch
-
-    def kill(line: str) -> None:
-        if line.startswith("step 4 "):
-            raise Killed
 
     start = tmp_path / "first"
     train(tiny_model(), tiny_tokenizer(), examples, RECIPE, tmp_path / "1", print).save_pretrained(start)

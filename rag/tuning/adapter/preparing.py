@@ -27,9 +27,9 @@ SPLIT = "held-out questions"  # what a card calls those of the folders that are 
 class Plan:
     """What is learnt from. Each folder is split by article or document: `hold_out` of them are kept apart, but for the
     folders of `whole`, which are trained on entirely, and those of `apart`, which are held out entirely and measured
-    each by itself. Every pair becomes an example `rounds` times, with other passages
-    each time; examples over `max_tokens` are left out. `first_round` is the number of the first: a training that begins
-    from another's adapter draws examples that one has not seen."""
+    each by itself. Every pair becomes an example `rounds` times, with other passages each time; examples over
+    `max_tokens` are left out. `first_round` is the number of the first: a training that begins from another's adapter
+    draws examples that one has not seen."""
 
     folders: tuple[Path, ...]
     whole: tuple[Path, ...] = ()

@@ -26,7 +26,7 @@ class Recipe:
     """How an adapter is trained. `layers` is how many of the upper layers it changes (None: all): what lies below is
     not gone back through. `learning_rate` rises over `warmup` steps and falls to nothing by the end. The `batch`
     examples of a step are computed in `parts`: short ones are quicker together, long ones apart, for attention takes
-    the square of what is computed together."""
+    the square of what is computed together. `batch` must be a multiple of it."""
 
     rank: int = 16
     alpha: int = 32
