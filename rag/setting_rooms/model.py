@@ -47,6 +47,12 @@ class Model(BaseModel):
     engine_python: HomePath | None = Field(None, description="Python with vLLM; empty: .venv-engine, then this one")
     engine_model: str = Field("smollm2", description="smollm2 (packaged), a folder or a hub name")
     engine_adapter: str = Field("auto", description="its adapter: auto (packaged, for smollm2), none, or a folder")
+    engine_merge: Literal["auto", "always", "never"] = Field(
+        "auto", description="join the adapter into the model's weights, which serves it alone; auto: on a CPU"
+    )
+    engine_dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="numbers that it computes in; auto: the model's, float32 on a CPU that has no bf16"
+    )
     engine_port: int = Field(8001, ge=1, le=65535, description="port of the local engine on 127.0.0.1")
     engine_context_tokens: int = Field(4096, ge=256, description="window that the local engine serves")
     engine_kv_gib: int = Field(1, ge=1, description="GiB of memory for the local engine's KV cache on a CPU")

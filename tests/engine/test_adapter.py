@@ -1,4 +1,4 @@
-"""The real engine with the adapter that comes with Librarian."""
+"""The real engine with the adapter that comes with Librarian, joined into its model as it is on a CPU."""
 
 from __future__ import annotations
 

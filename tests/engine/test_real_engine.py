@@ -26,7 +26,8 @@ from rag.index import open_index
 from rag.schema import Message, Passage
 from rag.settings import Settings
 from rag.tokens import LocalTokenCounter, ServerTokenCounter
-from serve.engine.model import served_folder
+from rag.tuning.adapter.packaged import NAME, packaged_adapter
+from serve.engine.model import PACKAGED_FOLDER, served_folder
 from serve.engine.process import Engine
 from serve.engine.run import build_engine
 from serve.server import Server, base_url, run_server
@@ -228,9 +229,14 @@ def test_a_client_that_goes_away_ends_the_generation(api: str, settings: Setting
     assert running() == 0
 
 
-def test_an_engine_killed_mid_stream_is_a_clean_error_and_the_api_stays_up(tmp_path: Path) -> None:
-    settings = engine_settings()
+def test_an_engine_that_serves_an_adapter_apart_offers_both_and_killed_mid_stream_is_a_clean_error(
+    tmp_path: Path,
+) -> None:
+    settings = engine_settings(engine_merge="never")
     with build_engine(settings) as doomed, serving(settings.model_copy(), tmp_path) as url:
+        if packaged_adapter() is not None:
+            listed = {each["id"] for each in httpx2.get(f"{url}/v1/models").json()["data"]}
+            assert {f"librarian:{NAME}", f"librarian:{PACKAGED_FOLDER}"} <= listed
         events: list[dict[str, object]] = []
         body = {
             "messages": [{"role": "user", "content": QUESTION}],

@@ -186,7 +186,7 @@ class TestBesideQuestions:
             before = api.wait(identity, lambda job: job["progress"].get("chunks", 0) > 0)["progress"]["chunks"]
             health, search = [], []
             end = time.monotonic() + 20
-            while api.job(identity)["state"] == "running" and len(search) < 12 and time.monotonic() < end:
+            while api.job(identity)["state"] == "running" and len(search) < 7 and time.monotonic() < end:
                 health.append(_seconds(api, "GET", "/healthz"))
                 search.append(_seconds(api, "POST", "/v1/search", {"query": f"quota {len(search)}"}))
             assert len(search) >= 5

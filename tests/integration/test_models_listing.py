@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import openai
 import pytest
 
 from rag.collections import created
@@ -91,6 +90,8 @@ def test_one_model_is_told_of_to_who_may_ask_by_it(
 
 
 def test_openais_client_retrieves_one(api: Feeding) -> None:
+    import openai  # a second to load, and most workers run none of this
+
     with openai.OpenAI(base_url=api.server.v1, api_key="key", max_retries=0, timeout=20) as client:
         assert client.models.retrieve("librarian/one").id == "librarian/one"
         with pytest.raises(openai.NotFoundError):

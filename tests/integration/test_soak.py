@@ -15,7 +15,7 @@ SOAK = Path(__file__).parents[2] / "benchmarks" / "soak.py"
 @pytest.mark.timeout(240)
 def test_clients_that_read_slowly_vanish_search_and_upload_leave_nothing_behind(tmp_path: Path) -> None:
     numbers = tmp_path / "soak.json"
-    options = ["--minutes=0.2", "--clients=12", "--upload-every-s=2", f"--json={numbers}"]
+    options = ["--minutes=0.12", "--clients=12", "--upload-every-s=2", f"--json={numbers}"]
     run = subprocess.run([sys.executable, str(SOAK), *options], capture_output=True, text=True, timeout=220)
     found = json.loads(numbers.read_text())
     assert found["wrong"] == [], run.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from rag.tuning.adapter.preparing import Plan
 from rag.tuning.adapter.training import Recipe
 from rag.tuning.errors import ArtefactExists, ArtefactNotFound, ArtefactRefused
 from rag.tuning.registry import Registry
+from serve.engine.merging import merged_model
 from tests.adapter_kit import model_folder, question_folder
 
 pytest.importorskip("trl")
@@ -61,6 +63,27 @@ def test_an_adapter_is_made_measured_on_other_articles_and_registered(
     assert {each.metric for each in card.metrics} <= {*SHOWN, "Cited by the model itself"}
     assert {"F1", "Answered"} <= {each.metric for each in card.metrics}
     assert all(each.before is not None and each.before_interval for each in card.metrics if each.metric == "F1")
+
+
+def test_joined_into_the_weights_it_answers_as_it_does_apart(
+    settings: Settings, order: Order, base: Path, tmp_path: Path
+) -> None:
+    """What peft computes beside the model is the reference for what the local engine serves on a CPU."""
+    import torch
+    from peft import PeftModel
+
+    from rag.tuning.adapter.base import load_base
+
+    adapter = open_adapter(make_adapter(order, settings, silent).folder, base)
+    python = settings.model_copy(update={"engine_python": Path(sys.executable)})
+    joined, tokenizer = load_base(merged_model(python, base, adapter, silent))
+    ids = tokenizer("What is the colour of Warsaw 0?", return_tensors="pt").input_ids
+    with torch.no_grad():
+        plain = load_base(base)[0]
+        bare = plain(ids).logits
+        apart = PeftModel.from_pretrained(plain, adapter.path)(ids).logits
+        torch.testing.assert_close(joined(ids).logits, apart, rtol=1e-4, atol=1e-5)
+        assert not torch.allclose(bare, apart, rtol=1e-4, atol=1e-5)
 
 
 def test_a_folder_apart_is_never_trained_on_and_has_rows_of_its_own(settings: Settings, order: Order) -> None:

@@ -82,3 +82,9 @@ def test_other_names_are_refused(model: str) -> None:
 @given(st.text(st.characters(exclude_categories=["Z", "C"]), min_size=1, max_size=60))
 def test_the_name_of_a_profile_chooses_it(profile: str) -> None:
     assert chosen(of_profile(profile)).profile == profile
+
+
+def test_an_adapter_joined_into_its_model_is_all_that_the_local_engine_offers(settings: Make) -> None:
+    joined = [{"id": "grounded", "parent": None}]
+    assert served(joined, settings()) == served(joined, settings(engine_adapter="/tuned/grounded")) == "grounded"
+    assert profiles(joined, "grounded") == ("grounded",)

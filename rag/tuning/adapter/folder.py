@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,20 @@ from rag.tuning.errors import ArtefactRefused
 # What numpy has a type for: bfloat16 it has not.
 _READABLE = frozenset({"F16", "F32", "F64"})
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+JOINABLE = (".lora_A.weight", ".lora_B.weight")
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterFolder:
-    """A LoRA as peft saves it, and its rank."""
+    """A LoRA as peft saves it, its rank, and by what its product is multiplied before it is added to the weights.
+
+    `scale` is None where it is not one that can be joined into the weights by adding alone (DoRA, ranks or scales that
+    differ by layer, trained biases or embeddings).
+    """
 
     path: Path
     rank: int
+    scale: float | None = None
 
 
 def open_adapter(path: Path, base: Path | None = None) -> AdapterFolder:
@@ -46,7 +53,18 @@ def open_adapter(path: Path, base: Path | None = None) -> AdapterFolder:
     shapes = _shapes(what, path)
     if base is not None:
         _check_sizes(what, shapes, rank, base)
-    return AdapterFolder(path, rank)
+    return AdapterFolder(path, rank, _scale(config, rank, shapes))
+
+
+def _scale(config: Mapping[str, Any], rank: int, shapes: Mapping[str, tuple[int, ...]]) -> float | None:
+    """alpha / rank (Hu et al., 2021), or alpha / sqrt(rank) of a rank-stabilised one (Kalajdzievski, 2023)."""
+    alpha = config.get("lora_alpha")
+    others = ("use_dora", "fan_in_fan_out", "rank_pattern", "alpha_pattern", "modules_to_save", "lora_bias")
+    if not isinstance(alpha, int | float) or any(config.get(each) for each in others):
+        return None
+    if config.get("bias", "none") != "none" or not all(name.endswith(JOINABLE) for name in shapes):
+        return None
+    return float(alpha / math.sqrt(rank) if config.get("use_rslora") else alpha / rank)
 
 
 def _config(what: str, path: Path) -> dict[str, Any]:

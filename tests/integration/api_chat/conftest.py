@@ -6,14 +6,17 @@ The API and the chat model's stand-in run for real, on sockets; the retriever fi
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import httpx2
-import openai
 import pytest
 
 from tests.fake_model import FakeModel
 from tests.integration.api_chat.asking import DEFAULTS, PIECES, UNCOUNTED
 from tests.integration.api_server import PASSAGES, ApiServer, FixedRetriever
+
+if TYPE_CHECKING:
+    import openai
 
 
 @pytest.fixture(scope="module")
@@ -53,5 +56,7 @@ def http(api: ApiServer) -> Iterator[httpx2.Client]:
 @pytest.fixture
 def sdk(api: ApiServer) -> Iterator[openai.OpenAI]:
     """OpenAI's own client, set up the way its documentation says."""
+    import openai  # a second to load, and most workers run none of this
+
     with openai.OpenAI(base_url=api.v1, api_key="any", max_retries=0, timeout=20) as client:
         yield client

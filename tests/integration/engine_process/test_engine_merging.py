@@ -1,0 +1,125 @@
+"""An adapter joined into its model's weights: what vLLM is then told to serve, and what lies on the disk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from rag.errors import EngineError
+from rag.settings import Settings
+from rag.tuning.adapter.folder import CONFIG, WEIGHTS, AdapterFolder, open_adapter
+from serve.engine.merging import is_to_be_merged, merged_model
+from serve.engine.process import Engine
+from serve.engine.run import build_engine
+
+pytestmark = pytest.mark.skipif(find_spec("torch") is None, reason="NO TORCH: install the tune extra")
+
+LAYER = "model.layers.0.self_attn.v_proj"
+SHAPE = (8, 16)
+RANK = 2
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    folder = tmp_path / "base"
+    folder.mkdir()
+    for name in ("config.json", "tokenizer.json"):
+        (folder / name).write_text("{}")
+    ramp = np.arange(128, dtype=np.float32).reshape(SHAPE)
+    save_file({f"{LAYER}.weight": ramp, "lm_head.weight": ramp}, folder / "model.safetensors")
+    return folder
+
+
+def lora(folder: Path, layer: str = LAYER, up: float = 0.5, **config: object) -> AdapterFolder:
+    folder.mkdir(exist_ok=True)
+    (folder / CONFIG).write_text(json.dumps({"peft_type": "LORA", "r": RANK, "lora_alpha": 6, **config}))
+    names = [f"base_model.model.{layer}.lora_{each}.weight" for each in "AB"]
+    pair = np.ones((RANK, SHAPE[1]), np.float32), np.full((SHAPE[0], RANK), up, np.float32)
+    save_file(dict(zip(names, pair, strict=True)), folder / WEIGHTS)
+    return open_adapter(folder)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, base: Path) -> Settings:
+    python = Path(sys.executable)
+    return Settings(data_dir=tmp_path / "data", engine_python=python, engine_model=str(base), engine_adapter="none")
+
+
+def folders(settings: Settings) -> list[str]:
+    return sorted(each.name for each in settings.models_dir.iterdir() if each.is_dir())
+
+
+def test_it_is_made_once_and_anew_where_the_adapter_has_changed(settings: Settings, base: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    made = merged_model(settings, base, lora(tmp_path / "brief"), said.append)
+    before, after = load_file(base / "model.safetensors"), load_file(made / "model.safetensors")
+    # 6 / 2 of alpha and rank, times the product of two rows of ones and halves.
+    np.testing.assert_allclose(after[f"{LAYER}.weight"], before[f"{LAYER}.weight"] + 3.0)
+    np.testing.assert_array_equal(after["lm_head.weight"], before["lm_head.weight"])
+    assert (made / "tokenizer.json").read_text() == "{}"
+
+    assert merged_model(settings, base, lora(tmp_path / "brief"), said.append) == made
+    assert said == ["joining the adapter brief into base (once, some seconds)"]
+
+    other = merged_model(settings, base, lora(tmp_path / "brief", up=1.0), said.append)
+    assert folders(settings) == [other.name], "the older one is not kept"
+
+
+def test_one_that_changes_what_the_model_has_not_is_refused_and_leaves_nothing(
+    settings: Settings, base: Path, tmp_path: Path
+) -> None:
+    deeper = lora(tmp_path / "deeper", layer="model.layers.7.self_attn.v_proj")
+    with pytest.raises(EngineError) as caught:
+        merged_model(settings, base, deeper, lambda _line: None)
+    assert "joining the adapter deeper into base ended with exit status 1" in str(caught.value)
+    assert "changes model.layers.7.self_attn.v_proj" in str(caught.value)
+    assert folders(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("merge", "device", "joined"),
+    [("auto", "cpu", True), ("auto", "gpu", False), ("always", "gpu", True), ("never", "cpu", False)],
+)
+def test_by_itself_it_is_joined_on_a_cpu(
+    settings: Settings, base: Path, tmp_path: Path, merge: str, device: str, joined: bool
+) -> None:
+    asked = settings.model_copy(update={"engine_merge": merge})
+    assert is_to_be_merged(asked, base, lora(tmp_path / "brief"), device) is joined  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "config", [{"use_dora": True}, {"bias": "all"}, {"rank_pattern": {"v_proj": 4}}, {"modules_to_save": ["lm_head"]}]
+)
+def test_one_that_adding_cannot_join_is_served_apart(
+    settings: Settings, base: Path, tmp_path: Path, config: dict[str, object]
+) -> None:
+    adapter = lora(tmp_path / "special", **config)
+    assert not is_to_be_merged(settings, base, adapter, "cpu")
+    with pytest.raises(EngineError, match="LIBRARIAN_ENGINE_MERGE is 'always'"):
+        is_to_be_merged(settings.model_copy(update={"engine_merge": "always"}), base, adapter, "cpu")
+
+
+def test_the_engine_serves_it_alone_under_the_adapters_name_but_apart_beside_a_candidate(
+    settings: Settings, tmp_path: Path
+) -> None:
+    def command(engine: Engine) -> list[str]:
+        return engine._command
+
+    lora(tmp_path / "brief")
+    asked = settings.model_copy(update={"engine_adapter": str(tmp_path / "brief"), "engine_merge": "always"})
+    said: list[str] = []
+    alone = command(build_engine(asked, said.append))
+    assert alone[alone.index("--served-model-name") + 1] == "brief"
+    assert Path(alone[alone.index("--model") + 1]).parent == asked.models_dir.absolute()
+    assert "--enable-lora" not in alone
+    assert "base and the adapter brief in its weights" in said[-1]
+
+    beside = command(build_engine(asked, said.append, [lora(tmp_path / "candidate")]))
+    assert beside[beside.index("--served-model-name") + 1] == "base"
+    assert [each.split("=")[0] for each in beside[beside.index("--lora-modules") + 1 :]] == ["brief", "candidate"]
