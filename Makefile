@@ -17,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 PIP_FLAGS := --quiet --no-deps --require-hashes
 
-.PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-ablation bench-chunking bench-encoders bench-index bench-ingest bench-retrieval bench-scale bench-serving bench-tuning soak cluster test-cluster test-image rehearse pictures
+.PHONY: help demo up install engine tune dev test test-browser test-engine check format lock wheel clean bench-ablation bench-chunking bench-encoders bench-engine bench-index bench-ingest bench-retrieval bench-scale bench-serving bench-tuning soak cluster test-cluster test-image rehearse pictures
 
 help: ## list these
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -119,6 +119,9 @@ bench-chunking: dev ## benchmarks/chunking.py: the chunker against its peers (ne
 
 bench-encoders: dev ## benchmarks/encoders.py: what encodes how fast and how well
 	$(BIN)/python benchmarks/encoders.py
+
+bench-engine: dev engine ## benchmarks/engine.py: ways to serve the packaged model and its adapter on a CPU
+	$(BIN)/python benchmarks/engine.py
 
 bench-index: dev ## benchmarks/index.py: the index against its peers
 	$(BIN)/python benchmarks/index.py

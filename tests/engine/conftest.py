@@ -36,7 +36,7 @@ def engine_settings(**changes: object) -> Settings:
         "data_dir": ROOT / ".librarian",
         "engine_python": ROOT / ".venv-engine" / "bin" / "python",
         "engine_port": free_port(),
-        "llm_timeout": 300,  # a processor without bf16 reads a full window in minutes
+        "llm_timeout": 300,  # a busy processor reads a full window in a minute
         **changes,
     }
     return load(flags, folder=Path("/nonexistent")).settings
