@@ -1,6 +1,7 @@
 """An adapter joined into its model's weights, for a device where computing it apart costs more than the model itself.
 
-vLLM's path for adapters on a CPU doubles the time of an answer. The price of joining: the bare model is not served.
+vLLM's path for adapters on a CPU takes some six times as long to the first token. The price of joining is that the bare
+model is not served.
 """
 
 from __future__ import annotations

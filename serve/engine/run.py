@@ -8,14 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
+from rag.errors import EngineError
 from rag.settings import Settings
 from rag.tuning.adapter.folder import AdapterFolder
 from rag.urls import without_password
 from serve.engine.adapter import engine_adapter
 from serve.engine.command import engine_environment, served_name, usable_cpus, vllm_command
-from serve.engine.locate import engine_device, find_engine_python
+from serve.engine.locate import Device, engine_device, find_engine_python
 from serve.engine.making import Echo
 from serve.engine.merging import is_to_be_merged, merged_model
 from serve.engine.model import prepare_model
@@ -42,9 +44,10 @@ def build_engine(settings: Settings, echo: Echo | None = None, beside: Sequence[
     name = served_name(model)
     adapters = [*([adapter] if adapter else []), *beside]
     what = name + "".join(f" and the adapter {each.path.name}" for each in adapters)
-    if adapter and not beside and is_to_be_merged(settings, model, adapter, device):
-        model = merged_model(settings, model, adapter, say)
-        name, adapters, what = adapter.path.name, [], f"{name} and the adapter {adapter.path.name} in its weights"
+    joined = _joined(settings, model, adapter, device, say) if adapter and not beside else None
+    if adapter and joined:
+        what = f"{name} and the adapter {adapter.path.name} in its weights"
+        model, name, adapters = joined, adapter.path.name, []
     say(f"starting vLLM with {what} on {'a GPU' if device == 'gpu' else 'the CPU'} ({python})")
     return Engine(
         vllm_command(python, model, settings, device, adapters, name, engine_dtype(settings, model, device)),
@@ -53,6 +56,19 @@ def build_engine(settings: Settings, echo: Echo | None = None, beside: Sequence[
         env=engine_environment(model, settings, device, os.environ, usable_cpus()),
         start_timeout_s=settings.engine_start_timeout,
     )
+
+
+def _joined(settings: Settings, model: Path, adapter: AdapterFolder, device: Device, say: Echo) -> Path | None:
+    """The folder of both, where they are to be one. With `auto` a disk that has no room for it stops nobody."""
+    if not is_to_be_merged(settings, model, adapter, device):
+        return None
+    try:
+        return merged_model(settings, model, adapter, say)
+    except EngineError as error:
+        if settings.engine_merge != "auto":
+            raise
+        say(f"{error}\n  so the adapter is served beside its model, which is several times as slow on a CPU")
+        return None
 
 
 def run_engine(settings: Settings, echo: Echo, build: Callable[[Settings, Echo], Engine] = build_engine) -> int:

@@ -123,3 +123,17 @@ def test_the_engine_serves_it_alone_under_the_adapters_name_but_apart_beside_a_c
     beside = command(build_engine(asked, said.append, [lora(tmp_path / "candidate")]))
     assert beside[beside.index("--served-model-name") + 1] == "base"
     assert [each.split("=")[0] for each in beside[beside.index("--lora-modules") + 1 :]] == ["brief", "candidate"]
+
+
+def test_where_it_cannot_be_joined_it_is_served_apart_unless_that_was_asked_for(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve.engine.run.engine_device", lambda _python: "cpu")
+    lora(tmp_path / "deeper", layer="model.layers.7.self_attn.v_proj")
+    asked = settings.model_copy(update={"engine_adapter": str(tmp_path / "deeper")})
+    said: list[str] = []
+    command = build_engine(asked, said.append)._command
+    assert command[command.index("--lora-modules") + 1].startswith("deeper=")
+    assert [each for each in said if "so the adapter is served beside its model" in each]
+    with pytest.raises(EngineError, match="joining the adapter deeper"):
+        build_engine(asked.model_copy(update={"engine_merge": "always"}), said.append)
