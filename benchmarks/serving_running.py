@@ -82,7 +82,12 @@ def _cores() -> tuple[frozenset[int], frozenset[int]]:
 def _overhead(arguments: argparse.Namespace, data: Path) -> Overhead:
     """Nothing is pinned: the model takes both cores, as it does for users, and all else has to share them."""
     everywhere = frozenset(os.sched_getaffinity(0))
-    flags = {"data_dir": arguments.models, "engine_python": arguments.engine, "engine_port": free_port()}
+    flags = {
+        "data_dir": arguments.models,
+        "engine_python": arguments.engine,
+        "engine_port": free_port(),
+        "engine_adapter": "none",  # the model is asked directly, too, by its own name
+    }
     settings = load(flags, folder=Path(tempfile.gettempdir())).settings
     say("starting vLLM")
     engine = build_engine(settings, say)

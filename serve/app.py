@@ -56,6 +56,7 @@ def create_app(settings: Settings, librarian: Librarian, ingestor: Ingestor | No
         summary="Answers from your documents, with citations.",
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         docs_url=None,  # the route is api_docs'
+        redoc_url=None,  # a second page about the same, whose script would come from the internet
         redirect_slashes=False,  # it would send the key along to the name and the scheme that the request came with
     )
     app.state.settings = settings

@@ -22,12 +22,17 @@ from serve.engine.making import PREPARE, Echo, Making, make_folder
 _DIGITS = 12
 
 
+def can_be_merged(model: Path, adapter: AdapterFolder) -> bool:
+    """Whether adding it to the weights is all that it takes, and the weights are in one file here."""
+    return adapter.scale is not None and (model / "model.safetensors").is_file()
+
+
 def is_to_be_merged(settings: Settings, model: Path, adapter: AdapterFolder, device: Device) -> bool:
     """Whether the settings want it joined: with `auto` on a CPU where it can be.
 
     Raises EngineError where it is to be `always` and cannot be.
     """
-    can_be = adapter.scale is not None and (model / "model.safetensors").is_file()
+    can_be = can_be_merged(model, adapter)
     if settings.engine_merge == "always" and not can_be:
         raise EngineError(
             f"LIBRARIAN_ENGINE_MERGE is 'always', and adapter {adapter.path} cannot be joined into {model}: it takes a "

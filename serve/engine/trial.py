@@ -1,24 +1,27 @@
 """An adapter beside the one in service, for as long as both are tried: on the local engine, or on one's own server.
 
-On a server it is loaded at run time, which vLLM allows where VLLM_ALLOW_RUNTIME_LORA_UPDATING is set, and which needs
-the adapter's folder at the same path there.
+Where the local engine joins adapters into its model, each gets an engine of its own, which is several times as quick as
+one that serves both apart. On a server the candidate is loaded at run time, which vLLM allows where
+VLLM_ALLOW_RUNTIME_LORA_UPDATING is set, and which needs the adapter's folder at the same path there.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx2
 
 from rag.errors import EngineError, ModelUnavailable
 from rag.settings import Settings
-from rag.tuning.adapter.folder import open_adapter
+from rag.tuning.adapter.folder import AdapterFolder, open_adapter
 from rag.urls import without_password
 from serve.engine.adapter import engine_adapter
 from serve.engine.command import served_name
+from serve.engine.locate import engine_device, find_engine_python
+from serve.engine.merging import can_be_merged, is_to_be_merged
 from serve.engine.model import prepare_model
 from serve.engine.port import LOOPBACK
 from serve.engine.process import Engine
@@ -40,13 +43,38 @@ def tried_beside(
         yield settings, settings.model_copy(update={"llm_model": folder.name})
         return
     model = prepare_model(settings, echo)
+    candidate = open_adapter(folder, model if model.is_dir() else None)
     now = engine_adapter(settings, model)
-    own = settings.model_copy(update={"engine_port": _free_port()})
-    engine = build(own, echo, [open_adapter(folder, model if model.is_dir() else None)])
-    served = own.model_copy(update={"llm_url": engine.url, "llm_model": now.path.name if now else served_name(model)})
+    name = now.path.name if now else served_name(model)
+    with ExitStack() as engines:
+        if _are_joined(settings, model, [candidate, *([now] if now else [])]):
+            url = engines.enter_context(_running(settings, echo, build, []))
+            own = settings.model_copy(update={"engine_adapter": str(folder)})
+            other = engines.enter_context(_running(own, echo, build, []))
+        else:
+            url = other = engines.enter_context(_running(settings, echo, build, [candidate]))
+        yield (
+            settings.model_copy(update={"llm_url": url, "llm_model": name}),
+            settings.model_copy(update={"llm_url": other, "llm_model": folder.name}),
+        )
+
+
+def _are_joined(settings: Settings, model: Path, adapters: Sequence[AdapterFolder]) -> bool:
+    if not all(can_be_merged(model, each) for each in adapters):
+        return False
+    device = engine_device(find_engine_python(settings))
+    return all(is_to_be_merged(settings, model, each, device) for each in adapters)
+
+
+@contextmanager
+def _running(
+    settings: Settings, echo: Callable[[str], None], build: Callable[..., Engine], beside: Sequence[AdapterFolder]
+) -> Iterator[str]:
+    """The URL of an engine on a port of its own, which is stopped whatever happens."""
+    engine = build(settings.model_copy(update={"engine_port": _free_port()}), echo, beside)
     try:
         engine.start(progress_lines(echo))
-        yield served, served.model_copy(update={"llm_model": folder.name})
+        yield engine.url
     finally:
         engine.stop(STOP_GRACE_S)
 

@@ -1,24 +1,38 @@
-"""GET /docs: the API's documentation to try it in. Its script comes from the internet: without it a line says so."""
+"""GET /docs: the API's documentation to try it in. Script and style come with a package: it needs no internet."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from importlib.resources import files
+
+from fastapi import APIRouter, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 
+from serve.assets import Assets
+
 PATH = "/docs"
-WITHOUT = (
-    "This page loads its script from cdn.jsdelivr.net: it needs the internet. The API is described in /openapi.json."
-)
+WITHOUT = "This page needs JavaScript. The API is described in /openapi.json."
 
 _ROOM = '<div id="swagger-ui">'  # the script puts its own in the place of what stands in it
+_SWAGGER = Assets(files("fastapi_offline").joinpath("static"), {})
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get(PATH)
 async def documentation(request: Request) -> HTMLResponse:
-    """FastAPI's page, with the line that is seen where the script cannot be loaded."""
-    title = f"{request.app.title}: the API"
-    page = get_swagger_ui_html(openapi_url=request.app.openapi_url, title=title).body
+    """FastAPI's page, with a line for who runs no scripts."""
+    page = get_swagger_ui_html(
+        openapi_url=request.app.openapi_url,
+        title=f"{request.app.title}: the API",
+        swagger_js_url=f"{PATH}/swagger-ui-bundle.js",
+        swagger_css_url=f"{PATH}/swagger-ui.css",
+        swagger_favicon_url="/page/icon.svg",
+    ).body
     return HTMLResponse(bytes(page).decode().replace(_ROOM, f"{_ROOM}{WITHOUT}", 1))
+
+
+@router.get(f"{PATH}/{{name}}")
+async def part(request: Request, name: str) -> Response:
+    """One of its files; 404 for any other name."""
+    return _SWAGGER.sent(request, name)

@@ -113,3 +113,11 @@ def test_a_key_is_asked_for_and_kept_for_the_tab_only(browser: Browser, tmp_path
         expect(page.get_by_label("Collection").locator("option")).to_have_text(["the default one"])
         assert page.evaluate("[sessionStorage.length, localStorage.length, document.cookie]") == [1, 0, ""]
         context.close()
+
+
+def test_the_apis_documentation_comes_whole_from_the_service(seen: Seen) -> None:
+    """Its script, its style and its icon, under a policy that lets nothing else in."""
+    seen.page.goto(f"{seen.api.server.url}/docs")
+    expect(seen.page.locator("#swagger-ui h1, #swagger-ui h2").first).to_contain_text("Librarian")
+    expect(seen.page.locator(".opblock-summary-path").first).to_be_visible()
+    expect(seen.page.get_by_text("This page needs JavaScript")).to_have_count(0)

@@ -39,9 +39,11 @@ def folder(tmp_path: Path) -> Path:
     return make_adapter(tmp_path / "grounded")
 
 
-def make_adapter(folder: Path, rank: int = RANK, hidden: int = 32, kind: str = "LORA", fill: float = 1.0) -> Path:
+def make_adapter(
+    folder: Path, rank: int = RANK, hidden: int = 32, kind: str = "LORA", fill: float = 1.0, **config: object
+) -> Path:
     folder.mkdir()
-    (folder / CONFIG).write_text(json.dumps({"peft_type": kind, "r": rank}))
+    (folder / CONFIG).write_text(json.dumps({"peft_type": kind, "r": rank, **config}))
     down, up = np.full((rank, hidden), fill, np.float32), np.zeros((16, rank), np.float32)
     names = (f"{PREFIX}.self_attn.v_proj.lora_A.weight", f"{PREFIX}.self_attn.v_proj.lora_B.weight")
     save_file(dict(zip(names, (down, up), strict=True)), folder / WEIGHTS)

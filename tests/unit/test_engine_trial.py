@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from rag.settings import Settings
 from rag.tuning.adapter.folder import AdapterFolder
+from serve.engine import trial
 from serve.engine.trial import tried_beside
 from tests.unit.test_adapter_folder import make_adapter
 
@@ -20,6 +22,7 @@ class Started:
 
     def __init__(self, settings: Settings, beside: Sequence[AdapterFolder]) -> None:
         self.port, self.beside = settings.engine_port, [each.path.name for each in beside]
+        self.adapter = Path(settings.engine_adapter).name
         self.url = f"http://127.0.0.1:{self.port}/v1"
         self.calls: list[str] = []
 
@@ -57,3 +60,28 @@ def test_both_are_asked_of_one_engine_that_is_stopped_at_the_end(settings: Setti
     assert made[0].calls == ["start", "stop"]
     assert made[0].beside == ["new"]
     assert made[0].port != settings.engine_port
+
+
+def test_where_adapters_are_joined_each_has_an_engine_of_its_own_and_both_are_stopped(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Started] = []
+
+    def build(own: Settings, _echo: Any, beside: Sequence[AdapterFolder]) -> Any:
+        made.append(Started(own, beside))
+        return made[-1]
+
+    (tmp_path / "base" / "model.safetensors").touch()
+    monkeypatch.setattr(trial, "engine_device", lambda _python: "cpu")
+    candidate, old = (make_adapter(tmp_path / name, lora_alpha=8) for name in ("new", "old"))
+    changes = {"engine_python": Path(sys.executable), "engine_adapter": str(old)}
+    asked = settings.model_copy(update=changes)
+    with suppress(ZeroDivisionError), tried_beside(asked, candidate, lambda _: None, build) as (now, then):
+        assert [(each.adapter, each.beside) for each in made] == [("old", []), ("new", [])]
+        assert [(each.llm_url, each.llm_model) for each in (now, then)] == [
+            (made[0].url, "old"),
+            (made[1].url, "new"),
+        ]
+        assert len({asked.engine_port, *(each.port for each in made)}) == 3
+        raise ZeroDivisionError
+    assert [each.calls for each in made] == [["start", "stop"]] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx2
@@ -67,4 +68,14 @@ class TestTheDocument:
         response = http.get("/docs")
         assert response.status_code == 200
         assert "url: '/openapi.json'" in response.text
-        assert '<div id="swagger-ui">This page loads its script from cdn.jsdelivr.net' in response.text
+        assert '<div id="swagger-ui">This page needs JavaScript.' in response.text
+
+    def test_the_page_for_people_takes_nothing_from_the_internet(self, http: httpx2.Client) -> None:
+        page = http.get("/docs")
+        assert "http" not in page.headers["content-security-policy"]
+        wanted = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+        assert len(wanted) == 3
+        for url in wanted:
+            assert http.get(url).raise_for_status().content, url
+        assert http.get("/docs/../app.py").status_code == http.get("/docs/favicon.exe").status_code == 404
+        assert http.get("/redoc").status_code == 404
