@@ -117,15 +117,15 @@ class ChatModel:
         base = next((each for each in listed if each.get("id") == own.get("parent")), {})
         said = own.get("max_model_len") or base.get("max_model_len")
         window = self._settings.llm_context_tokens or (said if isinstance(said, int) else None) or DEFAULT_WINDOW
-        return ModelFacts(name, window, await self._counter(name, base.get("id")))
+        return ModelFacts(name, window, await self._counter(name, base.get("id"), str(own.get("root") or "")))
 
-    async def _counter(self, model: str, base: str | None) -> TokenCounter:
+    async def _counter(self, model: str, base: str | None, root: str) -> TokenCounter:
         if self._settings.llm_tokenizer:
             return LocalTokenCounter(self._settings.llm_tokenizer)
-        if self._folder and self._folder.name in (
-            model,
-            base,
-        ):  # else another model is served than the one prepared here
+        # Else another model is served than the one prepared here, or this one with an adapter in its weights.
+        if self._folder and (
+            self._folder.name in (model, base) or Path(root).name.startswith(f"{self._folder.name}-{model}-")
+        ):
             return LocalTokenCounter(self._folder)
         remote = ServerTokenCounter(self._http, self.url, model)
         try:

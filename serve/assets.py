@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
-from importlib.resources.abc import Traversable
+from importlib.resources import files
 
 from fastapi import HTTPException, Request, Response
 
@@ -20,11 +20,15 @@ KEPT = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-cache"}
 
 
 class Assets:
-    """The files of a folder that have one of TYPES. They are read once, so no path given by a caller is ever opened."""
+    """The files of a package's folder that have one of TYPES, or of these those in `names`.
 
-    def __init__(self, folder: Traversable, headers: Mapping[str, str]) -> None:
-        self._folder = folder
+    They are read once, when the first is asked for, so no path given by a caller is ever opened.
+    """
+
+    def __init__(self, package: str, folder: str, headers: Mapping[str, str], names: Collection[str] = ()) -> None:
+        self._package, self._folder = package, folder
         self._headers = {**KEPT, **headers}
+        self._names = names
 
     def sent(self, request: Request, name: str) -> Response:
         """The file, or 304 where the browser has it. Raises HTTPException (404) for any other name."""
@@ -41,9 +45,9 @@ class Assets:
     def _files(self) -> dict[str, tuple[bytes, str, str]]:
         """Content, type and tag by name."""
         found = {}
-        for each in self._folder.iterdir():
+        for each in files(self._package).joinpath(self._folder).iterdir():
             kind = TYPES.get("." + each.name.rpartition(".")[2])
-            if kind is not None:
+            if kind is not None and (not self._names or each.name in self._names):
                 content = each.read_bytes()
                 found[each.name] = (content, kind, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
         return found

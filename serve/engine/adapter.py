@@ -1,4 +1,4 @@
-"""From the setting `engine_adapter` to the adapter that vLLM serves beside its model."""
+"""From the setting `engine_adapter` to the adapter that vLLM serves with its model, and how it is told to."""
 
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ Echo = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """A folder, what is done to make it (`what` begins the error), and what `script` is told beside --out."""
+    """A folder, what is done to make it and how long that takes, in words that are shown, and what `script` is told
+    beside --out."""
 
     folder: Path
     what: str

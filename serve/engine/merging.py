@@ -7,24 +7,26 @@ model is not served.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from rag.encoders.folder import hash_folder
 from rag.errors import EngineError
 from rag.settings import Settings
 from rag.tuning.adapter.folder import WEIGHTS, AdapterFolder
 from serve.engine.locate import Device
-from serve.engine.making import PREPARE, Echo, Making, make_folder
+from serve.engine.making import NEEDED, PREPARE, Echo, Making, make_folder
 
 _DIGITS = 12
 
 
 def can_be_merged(model: Path, adapter: AdapterFolder) -> bool:
-    """Whether adding it to the weights is all that it takes, and the weights are in one file here."""
-    return adapter.scale is not None and (model / "model.safetensors").is_file()
+    """Whether adding it to the weights is all that it takes, and they lie here in one file, not quantised."""
+    if adapter.scale is None or not all((model / name).is_file() for name in NEEDED):
+        return False
+    return "quantization_config" not in (model / "config.json").read_text(encoding="utf-8", errors="replace")
 
 
 def is_to_be_merged(settings: Settings, model: Path, adapter: AdapterFolder, device: Device) -> bool:
@@ -41,15 +43,24 @@ def is_to_be_merged(settings: Settings, model: Path, adapter: AdapterFolder, dev
     return can_be and (settings.engine_merge == "always" or (settings.engine_merge == "auto" and device == "cpu"))
 
 
+def merged_folder(settings: Settings, model: Path, adapter: AdapterFolder) -> Path:
+    """Where the two lie joined, or will: another place for other weights of either, another tokenizer or template."""
+    digest = hashlib.sha256(f"{adapter.scale}".encode())
+    for file in sorted(each for each in model.iterdir() if each.is_file() and not each.name.startswith(".")):
+        digest.update(f"\n{file.name} {file.stat().st_size} ".encode())
+        # Of weights the time: to read gigabytes at each start would cost more than to join them once too often.
+        digest.update(f"{file.stat().st_mtime_ns}".encode() if file.suffix == ".safetensors" else file.read_bytes())
+    digest.update((adapter.path / WEIGHTS).read_bytes())
+    name = f"{model.name}-{adapter.path.name}-{digest.hexdigest()[:_DIGITS]}"
+    return (settings.models_dir / name).absolute()
+
+
 def merged_model(settings: Settings, model: Path, adapter: AdapterFolder, echo: Echo, script: Path = PREPARE) -> Path:
     """The folder of `model` with `adapter` in its weights: made on first use, and anew where either has changed.
 
     Raises EngineError when it cannot be made.
     """
-    name = f"{model.name}-{adapter.path.name}"
-    digest = hashlib.sha256(f"{hash_folder(model)} {adapter.scale}".encode())
-    digest.update((adapter.path / WEIGHTS).read_bytes())
-    folder = (settings.models_dir / f"{name}-{digest.hexdigest()[:_DIGITS]}").absolute()
+    folder = merged_folder(settings, model, adapter)
     existed = folder.exists()
     made = make_folder(
         settings,
@@ -63,14 +74,21 @@ def merged_model(settings: Settings, model: Path, adapter: AdapterFolder, echo: 
         echo,
     )
     if not existed:
-        _remove_others(made, name)
+        _remove_others(made)
     return made
 
 
-def _remove_others(made: Path, name: str) -> None:
+def remove_merged(folder: Path) -> None:
+    """Take such a folder away: at once for those who look for it, whole or not."""
+    gone = folder.with_name(f"{folder.name}.removed-{os.getpid()}")
+    with suppress(OSError):
+        folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _remove_others(made: Path) -> None:
     """Those of the same names and other contents: each is as large as the model, and an engine has read its own."""
-    older = re.compile(rf"{re.escape(name)}-[0-9a-f]{{{_DIGITS}}}(\.lock|\.partial-\d+)?")
+    older = re.compile(rf"{re.escape(made.name[:-_DIGITS])}[0-9a-f]{{{_DIGITS}}}(\.removed-\d+)?")
     for path in made.parent.iterdir():
-        if older.fullmatch(path.name) and not path.name.startswith(made.name):
-            with suppress(OSError):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if older.fullmatch(path.name) and path.is_dir() and path != made:
+            remove_merged(path)

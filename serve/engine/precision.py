@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import json
+import math
 from pathlib import Path
+from typing import Any
 
 from rag.settings import Settings
 from serve.engine.locate import Device
+from serve.engine.room import memory_bytes, weights_bytes
 
 AUTO, FULL = "auto", "float32"
 CPU_INFO = Path("/proc/cpuinfo")
@@ -14,14 +17,19 @@ CPU_INFO = Path("/proc/cpuinfo")
 _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16", "svebf16"})
 # Weights that are kept in bf16 take twice their size; the rest of the memory is for the other processes and the cache.
 _MOST_OF_MEMORY = 0.25
+_GIB = 2**30
 
 
 def engine_dtype(settings: Settings, model: Path, device: Device, cpu_info: Path = CPU_INFO) -> str:
-    """vLLM's --dtype: the setting; with `auto` on a CPU that has no bf16 float32, where the model is small enough, else
-    vLLM's own choice."""
+    """vLLM's --dtype: the setting; with `auto` on a CPU that has no bf16 float32, where the memory and the key-value
+    cache have room for it, else vLLM's own choice."""
     if settings.engine_dtype != AUTO or device != "cpu":
         return settings.engine_dtype
-    return FULL if _lacks_bf16(cpu_info) and 2 * _size(model) <= _MOST_OF_MEMORY * _memory() else AUTO
+    config = _config(model)
+    quantised = "quantization_config" in config  # its kernels take half precision only
+    if quantised or not _lacks_bf16(cpu_info) or 2 * weights_bytes(model) > _MOST_OF_MEMORY * memory_bytes():
+        return AUTO
+    return FULL if _cache_bytes(config, settings.engine_context_tokens) <= settings.engine_kv_gib * _GIB else AUTO
 
 
 def _lacks_bf16(cpu_info: Path) -> bool:
@@ -34,10 +42,20 @@ def _lacks_bf16(cpu_info: Path) -> bool:
     return bool(flags) and not any(_BF16_FLAGS & set(line.partition(":")[2].split()) for line in flags)
 
 
-def _size(model: Path) -> float:
-    """Bytes of its weights; without end where they are not here."""
-    return sum(each.stat().st_size for each in model.glob("*.safetensors")) or float("inf")
+def _config(model: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
-def _memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def _cache_bytes(config: dict[str, Any], tokens: int) -> float:
+    """Of the keys and values of one window in float32; without end where the model does not say how large they are."""
+    try:
+        heads = int(config["num_attention_heads"])
+        head = int(config.get("head_dim") or int(config["hidden_size"]) // heads)
+        kept = int(config.get("num_key_value_heads") or heads)
+        return tokens * 2 * int(config["num_hidden_layers"]) * kept * head * 4
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return math.inf

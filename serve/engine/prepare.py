@@ -7,7 +7,7 @@ Run by the engine's Python, which has transformers, gguf and the weights, and no
     .venv-engine/bin/python serve/engine/prepare.py --out OUT --base MODEL --adapter ADAPTER --scale 2
 
 The folder is written beside its place and renamed at the very end, so a run that is killed leaves nothing that looks
-done; what an earlier killed run left is removed. Do not run two at once for one folder: `serve.engine.model` locks.
+done; what an earlier killed run left is removed. Do not run two at once for one folder: `serve.engine.making` locks.
 """
 
 from __future__ import annotations
@@ -79,11 +79,15 @@ def merge(base: Path, adapter: Path, scale: float, out: Path) -> None:
 
     weights = load_file(base / WEIGHTS)
     lora = load_file(adapter / LORA)
+    if 2 * sum(each.endswith(LORA_A) for each in lora) != len(lora):
+        sys.exit(f"{adapter / LORA} holds more than pairs of a LoRA, which cannot be joined")
     for name in [each for each in lora if each.endswith(LORA_A)]:
         plain, pair = name.removesuffix(LORA_A).removeprefix(LORA_PREFIX), name.removesuffix(LORA_A) + LORA_B
         weight, up = weights.get(f"{plain}.weight"), lora.get(pair)
         if weight is None or up is None:
             sys.exit(f"{adapter / LORA} changes {plain} or ends before {pair}, so it is not for {base}")
+        if weight.dtype not in (torch.bfloat16, torch.float16, torch.float32):
+            sys.exit(f"{plain} of {base / WEIGHTS} is kept as {weight.dtype}, to which nothing can be added")
         change = scale * (up.float() @ lora[name].float())
         weights[f"{plain}.weight"] = (weight.float() + change).to(weight.dtype)
         if not torch.isfinite(weights[f"{plain}.weight"]).all():
@@ -114,6 +118,8 @@ def main() -> None:
     parser.add_argument("--adapter", type=Path, help="folder of a LoRA")
     parser.add_argument("--scale", type=float, default=1.0, help="by what the LoRA's product is multiplied")
     asked = parser.parse_args()
+    if (asked.base is None) != (asked.adapter is None):
+        parser.error("--base and --adapter belong together")
     out: Path = asked.out
     if out.exists():
         return

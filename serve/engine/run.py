@@ -29,8 +29,11 @@ REPEAT_S = 10.0
 STOP_GRACE_S = 10.0
 
 
-def build_engine(settings: Settings, echo: Echo | None = None, beside: Sequence[AdapterFolder] = ()) -> Engine:
-    """The engine of these settings, its model prepared, not yet started; it also serves the adapters `beside`.
+def build_engine(
+    settings: Settings, echo: Echo | None = None, beside: Sequence[AdapterFolder] = (), log: str = "engine"
+) -> Engine:
+    """The engine of these settings, its model prepared, not yet started; it also serves the adapters `beside`, and
+    writes to `log`.log.
 
     With none beside it, the adapter of the settings may be served joined into its model, under the adapter's name.
 
@@ -52,15 +55,17 @@ def build_engine(settings: Settings, echo: Echo | None = None, beside: Sequence[
     return Engine(
         vllm_command(python, model, settings, device, adapters, name, engine_dtype(settings, model, device)),
         port=settings.engine_port,
-        log=settings.data_dir / "logs" / "engine.log",
+        log=settings.data_dir / "logs" / f"{log}.log",
         env=engine_environment(model, settings, device, os.environ, usable_cpus()),
         start_timeout_s=settings.engine_start_timeout,
     )
 
 
 def _joined(settings: Settings, model: Path, adapter: AdapterFolder, device: Device, say: Echo) -> Path | None:
-    """The folder of both, where they are to be one. With `auto` a disk that has no room for it stops nobody."""
-    if not is_to_be_merged(settings, model, adapter, device):
+    """The folder of both, where they are to be one. With `auto` a disk that has no room for it stops nobody, and who
+    asks for the bare model by its name gets both."""
+    bare = settings.engine_merge == "auto" and settings.llm_model == served_name(model)
+    if bare or not is_to_be_merged(settings, model, adapter, device):
         return None
     try:
         return merged_model(settings, model, adapter, say)

@@ -21,13 +21,15 @@ from rag.urls import without_password
 from serve.engine.adapter import engine_adapter
 from serve.engine.command import served_name
 from serve.engine.locate import engine_device, find_engine_python
-from serve.engine.merging import can_be_merged, is_to_be_merged
+from serve.engine.merging import can_be_merged, is_to_be_merged, merged_folder, remove_merged
 from serve.engine.model import prepare_model
 from serve.engine.port import LOOPBACK
 from serve.engine.process import Engine
+from serve.engine.room import memory_bytes, weights_bytes
 from serve.engine.run import STOP_GRACE_S, build_engine, progress_lines
 
 LOAD_SECONDS = 60
+_COPIES = 4  # of the weights: two engines, in float32 where they are kept in half of it
 
 
 @contextmanager
@@ -45,33 +47,47 @@ def tried_beside(
     model = prepare_model(settings, echo)
     candidate = open_adapter(folder, model if model.is_dir() else None)
     now = engine_adapter(settings, model)
-    name = now.path.name if now else served_name(model)
+    name = settings.llm_model or (now.path.name if now else served_name(model))
     with ExitStack() as engines:
-        if _are_joined(settings, model, [candidate, *([now] if now else [])]):
-            url = engines.enter_context(_running(settings, echo, build, []))
-            own = settings.model_copy(update={"engine_adapter": str(folder)})
-            other = engines.enter_context(_running(own, echo, build, []))
+        if _has_one_each(settings, model, candidate, now):
+            url = engines.enter_context(_running(settings, echo, build, [], "trial-in-service"))
+            own = settings.model_copy(update={"engine_adapter": str(folder), "llm_model": None})
+            joined = merged_folder(settings, model, candidate)
+            if not joined.exists():  # it is made for the trial alone, and anew where it is promoted
+                engines.callback(remove_merged, joined)
+            other = engines.enter_context(_running(own, echo, build, [], "trial-candidate"))
         else:
-            url = other = engines.enter_context(_running(settings, echo, build, [candidate]))
+            url = other = engines.enter_context(_running(settings, echo, build, [candidate], "trial"))
         yield (
             settings.model_copy(update={"llm_url": url, "llm_model": name}),
             settings.model_copy(update={"llm_url": other, "llm_model": folder.name}),
         )
 
 
-def _are_joined(settings: Settings, model: Path, adapters: Sequence[AdapterFolder]) -> bool:
-    if not all(can_be_merged(model, each) for each in adapters):
+def _has_one_each(settings: Settings, model: Path, candidate: AdapterFolder, now: AdapterFolder | None) -> bool:
+    """Whether each of the two gets an engine: where both are joined into the model, on a CPU with memory for that.
+
+    Raises EngineError where the candidate could not be served as the settings want it.
+    """
+    both = [candidate, *([now] if now else [])]
+    if settings.engine_merge != "always" and not all(can_be_merged(model, each) for each in both):
         return False
     device = engine_device(find_engine_python(settings))
-    return all(is_to_be_merged(settings, model, each, device) for each in adapters)
+    joined = [is_to_be_merged(settings, model, each, device) for each in both]
+    roomy = _COPIES * weights_bytes(model) <= memory_bytes() / 2
+    return all(joined) and device == "cpu" and roomy
 
 
 @contextmanager
 def _running(
-    settings: Settings, echo: Callable[[str], None], build: Callable[..., Engine], beside: Sequence[AdapterFolder]
+    settings: Settings,
+    echo: Callable[[str], None],
+    build: Callable[..., Engine],
+    beside: Sequence[AdapterFolder],
+    log: str,
 ) -> Iterator[str]:
     """The URL of an engine on a port of its own, which is stopped whatever happens."""
-    engine = build(settings.model_copy(update={"engine_port": _free_port()}), echo, beside)
+    engine = build(settings.model_copy(update={"engine_port": _free_port()}), echo, beside, log)
     try:
         engine.start(progress_lines(echo))
         yield engine.url

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 from fastapi import APIRouter, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
@@ -14,7 +12,8 @@ PATH = "/docs"
 WITHOUT = "This page needs JavaScript. The API is described in /openapi.json."
 
 _ROOM = '<div id="swagger-ui">'  # the script puts its own in the place of what stands in it
-_SWAGGER = Assets(files("fastapi_offline").joinpath("static"), {})
+_SCRIPT, _STYLE = "swagger-ui-bundle.js", "swagger-ui.css"
+_SWAGGER = Assets("fastapi_offline", "static", {}, (_SCRIPT, _STYLE))
 
 router = APIRouter(include_in_schema=False)
 
@@ -25,8 +24,8 @@ async def documentation(request: Request) -> HTMLResponse:
     page = get_swagger_ui_html(
         openapi_url=request.app.openapi_url,
         title=f"{request.app.title}: the API",
-        swagger_js_url=f"{PATH}/swagger-ui-bundle.js",
-        swagger_css_url=f"{PATH}/swagger-ui.css",
+        swagger_js_url=f"{PATH}/{_SCRIPT}",
+        swagger_css_url=f"{PATH}/{_STYLE}",
         swagger_favicon_url="/page/icon.svg",
     ).body
     return HTMLResponse(bytes(page).decode().replace(_ROOM, f"{_ROOM}{WITHOUT}", 1))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 from fastapi import APIRouter, Request, Response
 
 from serve.assets import Assets
@@ -13,7 +11,7 @@ POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-_PAGE = Assets(files("serve").joinpath("page"), {"Content-Security-Policy": POLICY})
+_PAGE = Assets("serve", "page", {"Content-Security-Policy": POLICY})
 
 router = APIRouter(include_in_schema=False)
 

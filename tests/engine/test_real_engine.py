@@ -96,7 +96,8 @@ def counted_here_and_there(settings: Settings, messages: tuple[Message, ...]) ->
 
     async def there() -> int:
         async with httpx2.AsyncClient(timeout=60) as http:
-            return await ServerTokenCounter(http, settings.engine_url, folder.name).count(messages)
+            name = (await http.get(f"{settings.engine_url}/models")).json()["data"][0]["id"]
+            return await ServerTokenCounter(http, settings.engine_url, name).count(messages)
 
     return LocalTokenCounter(folder).count_now(messages), asyncio.run(there())
 
@@ -118,7 +119,9 @@ def test_the_engine_reports_the_prompt_tokens_that_were_counted(engine: Engine, 
         model = ChatModel(settings, served_folder(settings))
         try:
             messages = prompt.build("What is two and two?", (), ())
-            counted = await (await model.facts()).counter.count(messages)
+            counter = (await model.facts()).counter
+            assert isinstance(counter, LocalTokenCounter), "no request to the engine for each count"
+            counted = await counter.count(messages)
             async for delta in model.stream(messages, 8, Sampling()):
                 if delta.usage:
                     return counted, delta.usage.prompt_tokens

@@ -91,12 +91,10 @@ def alive(pid: int) -> bool:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _what_was_there_before() -> Iterator[None]:
+def _what_was_there_before() -> None:
     """Not looked at by each collection below: what other tests left makes one take a second."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

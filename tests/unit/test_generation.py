@@ -224,6 +224,16 @@ class TestFacts:
         counter = facts(settings(engine_port=fake_model.port), tokenizer_folder=tmp_path / "tiny").counter
         assert isinstance(counter, LocalTokenCounter)
 
+    def test_so_are_those_of_a_model_with_the_adapter_in_its_weights_but_not_another_models(
+        self, settings: Make, fake_model: FakeModel, tmp_path: Path
+    ) -> None:
+        def counter(root: str) -> object:
+            fake_model.models = [{"id": "grounded", "root": root}]
+            return facts(settings(engine_port=fake_model.port), tokenizer_folder=tmp_path / "tiny").counter
+
+        assert isinstance(counter("/data/models/tiny-grounded-0123456789ab"), LocalTokenCounter)
+        assert not isinstance(counter("/data/models/large-grounded-0123456789ab"), LocalTokenCounter)
+
     def test_no_model_is_an_error(self, configured: Make, fake_model: FakeModel) -> None:
         fake_model.models = []
         assert "lists no model; set LIBRARIAN_LLM_MODEL" in failure(configured())

@@ -16,6 +16,10 @@ from rag.tuning.errors import ArtefactRefused
 # What numpy has a type for: bfloat16 it has not.
 _READABLE = frozenset({"F16", "F32", "F64"})
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+_NOT_PLAIN = (
+    *("use_dora", "fan_in_fan_out", "rank_pattern", "alpha_pattern", "modules_to_save", "lora_bias"),
+    "alora_invocation_tokens",  # of one that is at work in a part of the prompt only
+)
 JOINABLE = (".lora_A.weight", ".lora_B.weight")
 
 
@@ -59,8 +63,7 @@ def open_adapter(path: Path, base: Path | None = None) -> AdapterFolder:
 def _scale(config: Mapping[str, Any], rank: int, shapes: Mapping[str, tuple[int, ...]]) -> float | None:
     """alpha / rank (Hu et al., 2021), or alpha / sqrt(rank) of a rank-stabilised one (Kalajdzievski, 2023)."""
     alpha = config.get("lora_alpha")
-    others = ("use_dora", "fan_in_fan_out", "rank_pattern", "alpha_pattern", "modules_to_save", "lora_bias")
-    if not isinstance(alpha, int | float) or any(config.get(each) for each in others):
+    if not isinstance(alpha, int | float) or any(config.get(each) for each in _NOT_PLAIN):
         return None
     if config.get("bias", "none") != "none" or not all(name.endswith(JOINABLE) for name in shapes):
         return None

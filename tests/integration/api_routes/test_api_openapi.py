@@ -77,5 +77,5 @@ class TestTheDocument:
         assert len(wanted) == 3
         for url in wanted:
             assert http.get(url).raise_for_status().content, url
-        assert http.get("/docs/../app.py").status_code == http.get("/docs/favicon.exe").status_code == 404
+        assert http.get("/docs/../app.py").status_code == http.get("/docs/redoc.standalone.js").status_code == 404
         assert http.get("/redoc").status_code == 404

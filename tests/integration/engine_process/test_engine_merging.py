@@ -82,6 +82,34 @@ def test_one_that_changes_what_the_model_has_not_is_refused_and_leaves_nothing(
     assert folders(settings) == []
 
 
+def test_nothing_is_added_to_weights_that_are_not_numbers_to_compute_with(
+    settings: Settings, base: Path, tmp_path: Path
+) -> None:
+    """Of int8 weights the scale lies elsewhere: a sum would be served, and be nonsense."""
+    save_file({f"{LAYER}.weight": np.ones(SHAPE, np.int8)}, base / "model.safetensors")
+    with pytest.raises(EngineError, match=r"is kept as torch\.int8"):
+        merged_model(settings, base, lora(tmp_path / "brief"), lambda _line: None)
+    (base / "config.json").write_text('{"quantization_config": {}}')
+    assert not is_to_be_merged(settings, base, lora(tmp_path / "brief"), "cpu")
+
+
+def test_a_changed_chat_template_is_served_with_the_adapter_too(settings: Settings, base: Path, tmp_path: Path) -> None:
+    brief = lora(tmp_path / "brief")
+    before = merged_model(settings, base, brief, lambda _line: None)
+    (base / "chat_template.jinja").write_text("{{ messages }}")
+    after = merged_model(settings, base, brief, lambda _line: None)
+    assert (after / "chat_template.jinja").read_text() == "{{ messages }}"
+    assert folders(settings) == [after.name] != [before.name]
+
+
+def test_the_bare_model_is_served_where_it_is_asked_for_by_its_name(settings: Settings, tmp_path: Path) -> None:
+    lora(tmp_path / "brief")
+    asked = settings.model_copy(update={"engine_adapter": str(tmp_path / "brief"), "llm_model": "base"})
+    command = build_engine(asked)._command
+    assert command[command.index("--served-model-name") + 1] == "base"
+    assert "--enable-lora" in command
+
+
 @pytest.mark.parametrize(
     ("merge", "device", "joined"),
     [("auto", "cpu", True), ("auto", "gpu", False), ("always", "gpu", True), ("never", "cpu", False)],
