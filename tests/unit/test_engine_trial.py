@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,16 @@ class Started:
         self.calls.append("stop")
 
 
+def builder(made: list[Started]) -> Callable[..., Any]:
+    """Stands for build_engine: what it makes is put into `made`."""
+
+    def build(own: Settings, _echo: Any, beside: Sequence[AdapterFolder], log: str) -> Any:
+        made.append(Started(own, beside, log))
+        return made[-1]
+
+    return build
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     base = tmp_path / "base"
@@ -48,15 +58,10 @@ def settings(tmp_path: Path) -> Settings:
 
 def test_both_are_asked_of_one_engine_that_is_stopped_at_the_end(settings: Settings, tmp_path: Path) -> None:
     made: list[Started] = []
-
-    def build(own: Settings, _echo: Any, beside: Sequence[AdapterFolder], log: str) -> Any:
-        made.append(Started(own, beside, log))
-        return made[-1]
-
     candidate = make_adapter(tmp_path / "new")
     with (
         suppress(ZeroDivisionError),
-        tried_beside(settings, candidate, lambda _: None, build) as (now, then),
+        tried_beside(settings, candidate, lambda _: None, builder(made)) as (now, then),
     ):
         assert (now.llm_model, then.llm_model) == ("now", "new")
         assert now.llm_url == then.llm_url == made[0].url
@@ -72,17 +77,13 @@ def test_where_adapters_are_joined_each_has_an_engine_of_its_own_and_both_are_st
 ) -> None:
     made: list[Started] = []
 
-    def build(own: Settings, _echo: Any, beside: Sequence[AdapterFolder], log: str) -> Any:
-        made.append(Started(own, beside, log))
-        return made[-1]
-
     (tmp_path / "base" / "model.safetensors").write_bytes(b"weights")
     (tmp_path / "base" / "tokenizer.json").touch()
     monkeypatch.setattr(trial, "engine_device", lambda _python: "cpu")
     candidate, old = (make_adapter(tmp_path / name, lora_alpha=8) for name in ("new", "old"))
     changes = {"engine_python": Path(sys.executable), "engine_adapter": str(old)}
     asked = settings.model_copy(update=changes)
-    with suppress(ZeroDivisionError), tried_beside(asked, candidate, lambda _: None, build) as (now, then):
+    with suppress(ZeroDivisionError), tried_beside(asked, candidate, lambda _: None, builder(made)) as (now, then):
         assert [(each.adapter, each.beside) for each in made] == [("old", []), ("new", [])]
         assert [(each.llm_url, each.llm_model) for each in (now, then)] == [
             (made[0].url, "old"),
@@ -107,11 +108,7 @@ def test_two_that_the_memory_does_not_hold_share_an_engine(
     asked = settings.model_copy(update={"engine_python": Path(sys.executable), "engine_adapter": str(old)})
     made: list[Started] = []
 
-    def build(own: Settings, _echo: Any, beside: Sequence[AdapterFolder], log: str) -> Any:
-        made.append(Started(own, beside, log))
-        return made[-1]
-
-    with tried_beside(asked, candidate, lambda _: None, build):
+    with tried_beside(asked, candidate, lambda _: None, builder(made)):
         assert [each.beside for each in made] == [["new"]]
 
 
