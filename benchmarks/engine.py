@@ -11,18 +11,16 @@ warms it up and is not counted.
 from __future__ import annotations
 
 import argparse
-import json
+import asyncio
 import statistics
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 # The project's folder must come before this file's, where an ingest.py lies.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import httpx2
+from serving_overhead import Body, Timed, ask
 
 from rag.settings import Settings, load
 from serve.engine.port import LOOPBACK
@@ -42,21 +40,6 @@ QUESTION = "\n\nWhat happens when an ingest job is killed?"
 LONGEST, SHORTEST = 5200, 2000  # characters of a prompt
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Seconds to the first token and to the last, and the tokens of prompt and answer, by vLLM's own count."""
-
-    first_s: float
-    total_s: float
-    prompt: int
-    answer: int
-
-    @property
-    def token_ms(self) -> float:
-        """Milliseconds of a token after the first."""
-        return 1000 * (self.total_s - self.first_s) / max(self.answer - 1, 1)
-
-
 def prompts(count: int) -> list[str]:
     """Pieces of docs/ingesting.md without a common beginning, so that nothing is answered from the prefix cache."""
     text = (ROOT / "docs" / "ingesting.md").read_text(encoding="utf-8")
@@ -64,9 +47,9 @@ def prompts(count: int) -> list[str]:
     return [text[at * 700 : at * 700 + LONGEST - at * step] + QUESTION for at in range(count)]
 
 
-def ask(url: str, model: str, prompt: str, tokens: int) -> Asked:
-    """One question, streamed. Raises httpx2.HTTPError."""
-    body = {
+def body(model: str, prompt: str, tokens: int) -> Body:
+    """A question whose answer is streamed and has so many tokens, whatever the model would say."""
+    return {
         "model": model,
         "messages": [{"role": "user", "content": prompt}],
         "max_tokens": tokens,
@@ -75,29 +58,17 @@ def ask(url: str, model: str, prompt: str, tokens: int) -> Asked:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    began, first, usage = time.monotonic(), None, None
-    with httpx2.stream("POST", f"{url}/chat/completions", json=body, timeout=600, trust_env=False) as response:
-        response.raise_for_status()
-        for line in response.iter_lines():
-            if not line.startswith("data: {"):
-                continue
-            event: dict[str, Any] = json.loads(line.removeprefix("data: "))
-            if first is None and any(each["delta"].get("content") for each in event["choices"]):
-                first = time.monotonic() - began
-            usage = event.get("usage") or usage
-    total = time.monotonic() - began
-    counted = usage or {}
-    return Asked(first or total, total, counted.get("prompt_tokens", 0), counted.get("completion_tokens", 0))
 
 
-def measure(settings: Settings, count: int, tokens: int) -> list[Asked]:
+def measure(settings: Settings, count: int, tokens: int) -> list[Timed]:
     """Start the engine of these settings, warm it up, ask, and stop it."""
     with build_engine(settings, say) as engine:
         listed = httpx2.get(f"{engine.url}/models", timeout=60, trust_env=False).json()["data"]
         adapters = [each["id"] for each in listed if each.get("parent")]
         model = (adapters or [listed[0]["id"]])[0]
-        ask(engine.url, model, "What is a pod?", 8)
-        return [ask(engine.url, model, each, tokens) for each in prompts(count)]
+        port = settings.engine_port
+        asyncio.run(ask(port, body(model, "What is a pod?", 8)))
+        return [asyncio.run(ask(port, body(model, each, tokens))) for each in prompts(count)]
 
 
 def say(line: str) -> None:
@@ -124,9 +95,9 @@ def main() -> int:
             continue
         flags = {"data_dir": given.models, "engine_python": given.engine, "engine_port": given.port}
         found = measure(load({**flags, **changes}, folder=Path("/nonexistent")).settings, given.prompts, given.tokens)
-        middle = [statistics.median(each) for each in zip(*((a.first_s, a.token_ms) for a in found), strict=True)]
+        first, token = (statistics.median(getattr(each, of) for each in found) for of in ("first_s", "per_token_s"))
         lengths = sorted(each.prompt for each in found)
-        print(f"| {name} | {lengths[0]} to {lengths[-1]} | {middle[0]:.1f} | {middle[1]:.0f} |", flush=True)
+        print(f"| {name} | {lengths[0]} to {lengths[-1]} | {first:.1f} | {1e3 * token:.0f} |", flush=True)
     return 0
 
 

@@ -24,7 +24,8 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """One answer: seconds from the request to its first text and to its last byte, tokens by the model's count.
+    """One answer: seconds from the request to its first text and to its last byte, its and its prompt's tokens by the
+    model's count.
 
     `timings_ms` is what the service says of itself; empty for the model.
     """
@@ -33,6 +34,7 @@ class Timed:
     whole_s: float
     tokens: int
     timings_ms: dict[str, float]
+    prompt: int
 
     @property
     def per_token_s(self) -> float:
@@ -99,7 +101,7 @@ async def ask(port: int, body: Body) -> Timed:
     if usage is None or not first_s:
         raise RuntimeError(f"no answer came: {reads[0][1][:500]!r}")
     timings = next((each["timings_ms"] for each in chunks if "timings_ms" in each), {})
-    return Timed(first_s, reads[-1][0], usage["completion_tokens"], timings)
+    return Timed(first_s, reads[-1][0], usage["completion_tokens"], timings, usage["prompt_tokens"])
 
 
 def bodies(librarian_port: int, model: str, question: str, tokens: int) -> tuple[Body, Body]:
